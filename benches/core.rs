@@ -129,6 +129,7 @@ fn job(id: i64, queue: &QueueName) -> Claimed {
         holds: Holds::default(),
         is_new: true,
         state: None,
+        parents: None,
         pushed_in: None,
         trace: None,
     }

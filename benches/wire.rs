@@ -61,6 +61,7 @@ fn writes(c: &mut Criterion) {
         holds: Holds::default(),
         is_new: true,
         state: None,
+        parents: None,
         pushed_in: None,
         trace: None,
     };

@@ -129,7 +129,7 @@ fn with_completer(arg: Arg, verb: &str, context: &Arc<Context>) -> Arg {
         ("JOB", _) => arg.add(by(recent_jobs)),
         ("ID", _) => arg.add(match verb {
             "retry" => by(|context| jobs_in(context, &[JobState::Dead, JobState::Cancelled, JobState::Scheduled])),
-            "cancel" => by(|context| jobs_in(context, &[JobState::Running, JobState::Scheduled])),
+            "cancel" => by(|context| jobs_in(context, &[JobState::Running, JobState::Scheduled, JobState::Blocked])),
             _ => by(recent_jobs),
         }),
         ("VERB", _) => arg.add(ArgValueCompleter::new(|typed: &OsStr| {

@@ -83,6 +83,7 @@ fn job(id: JobId, state: Option<JobState>) -> String {
     let does = match state {
         Some(JobState::Running) => "goes on",
         Some(JobState::Ready) => "waits in its queue",
+        Some(JobState::Blocked) => "waits for other jobs",
         Some(JobState::Scheduled) => "waits until it is due",
         Some(JobState::Succeeded | JobState::Dead | JobState::Cancelled) => {
             return format!("job {id} has ended; see `queue-work jobs show {id}`");

@@ -1,6 +1,7 @@
 //! `jobs`: look at jobs on record and change them.
 
 pub(crate) mod change;
+mod graph;
 pub(crate) mod list;
 mod operations;
 mod select;
@@ -25,6 +26,7 @@ pub(crate) fn run(context: &Context, args: &JobsArgs) -> Result<Code, Error> {
     match verb {
         JobsVerb::List { ids, args } => list::run(context, ids, args),
         JobsVerb::Show { id } => show::run(context, JobId(*id)),
+        JobsVerb::Graph(args) => graph::run(context, args),
         JobsVerb::Retry(args) => retry(context, args),
         JobsVerb::Cancel { selection, change, wait } => {
             let mut deed = Deed::new(JobAction::Cancel);

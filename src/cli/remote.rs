@@ -16,6 +16,7 @@ use crate::clock;
 use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
+use crate::model::graph::{Graph, Link, Side};
 use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
@@ -66,6 +67,18 @@ impl<C: BorrowMut<Client>> Records for RemoteRecords<C> {
     fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError> {
         let all = JobFilter { limit: Some(filter.limit.unwrap_or(MOST)), after: None, before: None, ..filter.clone() };
         Ok(self.jobs(&all)?.into_iter().map(|job| (job.id, job.state)).collect())
+    }
+
+    fn links(&mut self, id: JobId, side: Side, limit: u32) -> Result<Vec<Link>, StoreError> {
+        let mut links = self.graph(id, u32::MAX)?.links;
+        links.retain(|link| id == if side == Side::Parents { link.job } else { link.after });
+        links.sort_by_key(|link| side == Side::Parents && !link.is_open);
+        links.truncate(limit as usize);
+        Ok(links)
+    }
+
+    fn graph(&mut self, id: JobId, _limit: u32) -> Result<Graph, StoreError> {
+        self.ask("jobs.graph", &OneJob { id, timeout_s: None })
     }
 
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
@@ -183,6 +196,7 @@ fn totals(queue: QueueStatus, now: UnixMicros) -> QueueTotals {
         paused: queue.paused,
         ready: queue.ready,
         scheduled: queue.scheduled,
+        blocked: queue.blocked,
         running: queue.running,
         dead: queue.dead,
         succeeded_total: queue.succeeded_total,

@@ -109,8 +109,9 @@ fn say_held_back(context: &Context, pushed: &Pushed<'_>) {
     let Ok(Some(mut records)) = context.records() else { return };
     let Ok(totals) = records.queue_totals() else { return };
     let pushed_to = |queue: &QueueName| pushed.queue_and_type().is_none_or(|(name, _)| queue.as_str() == name);
-    let is_held =
-        |totals: &&QueueTotals| totals.paused && totals.ready + totals.scheduled > 0 && pushed_to(&totals.name);
+    let is_held = |totals: &&QueueTotals| {
+        totals.paused && totals.blocked + totals.ready + totals.scheduled > 0 && pushed_to(&totals.name)
+    };
     for totals in totals.iter().filter(is_held).take(MOST) {
         output::say(&Reason::Paused { queue: totals.name.clone() }.line());
     }

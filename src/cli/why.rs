@@ -8,13 +8,16 @@ use super::context::Context;
 use super::{backend, output, processors, status, waiting};
 use crate::clock;
 use crate::error::{Code, Error};
-use crate::model::{JobId, JobRecord, ProcessorName, RunRecord};
+use crate::model::graph::Side;
+use crate::model::{JobId, JobRecord, JobState, ProcessorName, RunRecord};
 use crate::report::hint;
 use crate::report::why::{Facts, Reason, Why, WhyPool, WhyProcessor};
-use crate::store::{JobFilter, RunFilter};
+use crate::store::{JobFilter, Records, RunFilter, StoreError};
 
 /// Runs that are read: the newest, and the first of all but very many.
 pub(crate) const RUNS: u32 = 100;
+/// Jobs that are read which it waits for.
+const BLOCKERS: u32 = 20;
 
 pub(crate) fn run(context: &Context, args: &WhyArgs) -> Result<Code, Error> {
     match args.target.parse() {
@@ -40,14 +43,33 @@ fn of_job(context: &Context, id: JobId) -> Result<Code, Error> {
     if let Some(limits) = context.job_limits() {
         limits.complete(&mut job);
     }
-    let why = of(context, &job, &runs, &status::fetch(context)?);
+    let blockers = records.as_mut().map_or(Ok(Vec::new()), |records| blockers(records.as_mut(), &job))?;
+    let why = of(context, &job, (&runs, &blockers), &status::fetch(context)?);
     say(context, &why, &why.text())
 }
 
-/// The reasons of a job on record with these runs, by what was found of the master.
-pub(crate) fn of(context: &Context, job: &JobRecord, runs: &[RunRecord], found: &status::Found) -> Why {
+/// A job that another waits for, with its state; without one, it was deleted.
+pub(crate) type Blocker = (JobId, Option<JobState>);
+
+/// The first of those that a job waits for.
+pub(crate) fn blockers(records: &mut dyn Records, job: &JobRecord) -> Result<Vec<Blocker>, StoreError> {
+    if job.after.is_empty() || !matches!(job.state, JobState::Blocked | JobState::Cancelled) {
+        return Ok(Vec::new());
+    }
+    let links = records.links(job.id, Side::Parents, BLOCKERS)?;
+    let open = links.into_iter().filter(|link| link.is_open).map(|link| link.after);
+    open.map(|id| Ok((id, records.job(id)?.map(|job| job.state)))).collect()
+}
+
+/// The reasons of a job on record with these runs, and jobs that it waits for, by what was found of the master.
+pub(crate) fn of(
+    context: &Context,
+    job: &JobRecord,
+    (runs, blockers): (&[RunRecord], &[Blocker]),
+    found: &status::Found,
+) -> Why {
     let absent = found.trouble.as_ref().map(|trouble| absent(context, trouble));
-    Why::of(Facts { job, runs, status: &found.status, absent: absent.as_ref(), now: clock::wall() })
+    Why::of(Facts { job, runs, blockers, status: &found.status, absent: absent.as_ref(), now: clock::wall() })
 }
 
 fn of_name(context: &Context, name: &str) -> Result<Code, Error> {

@@ -73,7 +73,7 @@ impl Core {
             }
             JobChange::Was(state) if !only.has(state) => Err(Refusal::JobLeft(job, state)),
             JobChange::Was(JobState::Running) => Err(Refusal::JobEnded(job, JobState::Running)),
-            JobChange::Was(JobState::Ready | JobState::Scheduled) => Ok(Done::Cancelled),
+            JobChange::Was(JobState::Ready | JobState::Scheduled | JobState::Blocked) => Ok(Done::Cancelled),
             JobChange::Was(state @ (JobState::Succeeded | JobState::Dead | JobState::Cancelled)) => {
                 Err(Refusal::JobEnded(job, state))
             }

@@ -56,6 +56,10 @@ impl Core {
         if !self.drain.wanted || !is_written || self.phase != Phase::Running || !self.is_quiet() {
             return;
         }
+        // First what is due now, or free because its parents are done.
+        if self.next_promotion(now).is_some_and(|at| at <= now.mono) {
+            return;
+        }
         if self.left() > 0 {
             self.drain.vain = self.in_vain(self.pools.values());
         }

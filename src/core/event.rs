@@ -196,6 +196,8 @@ pub enum Event {
         forgotten: Vec<QueueName>,
         /// Totals of the queues that it touched.
         changed: Vec<QueueTotals>,
+        /// Queues in which jobs that waited for others are ready.
+        freed: Vec<QueueName>,
         /// When the store next has something to promote.
         next_due: Option<UnixMicros>,
     },

@@ -232,8 +232,11 @@ impl Core {
             Event::RunBegun { processor, run } => self.run_begun(&processor, run),
             Event::RunLost(run) => self.lose_run(run, out),
             Event::RunsEnded(runs) => self.runs_ended(&runs, now, out),
-            Event::Committed { forgotten, changed, next_due } => {
+            Event::Committed { forgotten, changed, freed, next_due } => {
                 self.committed(&forgotten, changed, next_due, now, out);
+                if !freed.is_empty() {
+                    self.news(&freed);
+                }
             }
             Event::Reread { totals, next_due } => self.reread(totals, next_due, now, out),
             Event::Stop { grace, caller } => self.stop_all(grace, caller, now, out),

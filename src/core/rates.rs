@@ -86,7 +86,7 @@ impl Rates {
         }
         let default = QueueTotals::default();
         let before = before.unwrap_or(&default);
-        let unfinished = |totals: &QueueTotals| totals.ready + totals.scheduled + totals.running;
+        let unfinished = |totals: &QueueTotals| totals.blocked + totals.ready + totals.scheduled + totals.running;
         let died = after.dead.saturating_sub(before.dead);
         let done = after.succeeded_total.saturating_sub(before.succeeded_total) + died;
         // Jobs that are cancelled or deleted in the same batch are missing from it.

@@ -127,6 +127,9 @@ impl Core {
         if matches!(verdict.next, Next::Ready | Next::Behind) || self.may_open(&queue) {
             self.news(&[queue]);
         }
+        if matches!(verdict.next, Next::Succeeded | Next::Dead(_) | Next::Cancelled(_)) {
+            self.expect_freed();
+        }
     }
 
     /// Ends the flights of a worker that is gone and swept.

@@ -17,6 +17,8 @@ use crate::model::{Mono, Now, QueueName, QueueTotals, UnixMicros};
 pub struct Totals {
     queues: BTreeMap<QueueName, QueueTotals>,
     paused: BTreeSet<QueueName>,
+    /// In which jobs wait for others.
+    blocked: BTreeSet<QueueName>,
     rates: Rates,
     /// The first queues that came, which are told apart where all would be too many.
     apart: BTreeSet<QueueName>,
@@ -57,6 +59,7 @@ impl Totals {
     fn forget(&mut self, name: &QueueName) {
         self.queues.remove(name);
         self.apart.remove(name);
+        self.blocked.remove(name);
         self.paused.remove(name);
     }
 
@@ -70,6 +73,11 @@ impl Totals {
             self.apart.insert(name.clone());
         } else if self.rates.have_begun() && !self.apart.contains(&name) {
             self.pushed_to_others += totals.pushed_total.saturating_sub(before.map_or(0, |before| before.pushed_total));
+        }
+        if totals.blocked == 0 {
+            self.blocked.remove(&name);
+        } else if !self.blocked.contains(&name) {
+            self.blocked.insert(name.clone());
         }
         let turned = if totals.paused { self.paused.insert(name.clone()) } else { self.paused.remove(&name) };
         self.queues.insert(name, totals);
@@ -113,6 +121,14 @@ impl Core {
         if !turned.is_empty() {
             self.hold_back_paused(out);
             self.news(&turned);
+        }
+    }
+
+    /// A job ends: others may be ready with it, and the claim that follows in the same batch sees them.
+    pub(super) fn expect_freed(&mut self) {
+        if !self.totals.blocked.is_empty() {
+            let queues: Vec<QueueName> = self.totals.blocked.iter().cloned().collect();
+            self.news(&queues);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::channel::{Sender, bounded};
 use crate::clock;
 use crate::config::{Inputs, JobLimits, Loaded, ReadFile};
 use crate::core::Ticket;
+use crate::model::graph::MOST_JOBS;
 use crate::model::processor::ProcessorSettings;
 use crate::model::{JobId, JobRecord, ProcessorName, WorkerId};
 use crate::process::files;
@@ -62,6 +63,8 @@ pub(super) struct Reload {
 #[derive(Clone, Debug)]
 pub(super) enum Question {
     Job(JobId),
+    /// The jobs that hang together with one.
+    Graph(JobId),
     Jobs(Box<JobFilter>),
     /// The ids of all jobs like that.
     Ids(Box<JobFilter>),
@@ -174,6 +177,10 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: Question) ->
             let text = job.as_ref().map_or_else(|| Err(no_such_job(id)), written);
             Found { job, ..Found::new(text) }
         }
+        Question::Graph(id) => match records.graph(id, MOST_JOBS)? {
+            graph if graph.jobs.iter().all(|job| job.id != id) => Found::new(Err(no_such_job(id))),
+            graph => list(&graph),
+        },
         Question::Jobs(filter) => {
             let mut jobs = records.jobs(&JobFilter { limit: most(filter.limit), ..*filter })?;
             limits.complete_all(&mut jobs);

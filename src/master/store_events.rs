@@ -9,7 +9,7 @@ use crate::core::{Event, JobChange, PoolId, Tag, Ticket};
 use crate::model::change::Reply;
 use crate::model::problem::Topic;
 use crate::model::processor::BeginRun;
-use crate::model::{BulkId, Fingerprint, JobAction, JobId, JobState, Occasion, ProcessorRunId, States};
+use crate::model::{BulkId, Fingerprint, JobAction, JobId, Occasion, ProcessorRunId, States, WAITING};
 use crate::store::StoreError;
 use crate::store::writer::Written;
 use crate::wire::processors::SwitchedProcessor;
@@ -71,16 +71,18 @@ impl Master {
                 forgotten,
                 changed,
                 ended_runs,
+                settled,
                 next_due,
                 durable,
                 took,
                 spent: _,
             } => {
                 self.meters.times.commit.add(took);
-                self.feed(Event::Committed { forgotten, changed, next_due });
+                self.feed(Event::Committed { forgotten, changed, freed: settled.freed, next_due });
                 for (purpose, reply) in self.batches.committed(batch, replies) {
                     self.committed(batch, durable, purpose, reply);
                 }
+                self.cancelled_by_store(settled.ended);
                 if !ended_runs.is_empty() {
                     self.feed(Event::RunsEnded(ended_runs));
                 }
@@ -209,11 +211,11 @@ impl Master {
                 failpoint!("claim.committed");
                 self.tell_claimed(pool, asked, jobs.len());
                 self.traces.begin(&mut jobs, wall());
-                self.expired(expired);
+                self.cancelled_by_store(expired);
                 Event::Claimed { pool, share, asked, news, jobs, more, held }
             }
             (Tag::Promote, Reply::Promoted { queues, expired, .. }) => {
-                self.expired(expired);
+                self.cancelled_by_store(expired);
                 Event::Promoted { queues }
             }
             (Tag::Shift, Reply::Shifted { next }) => Event::Shifted { next },
@@ -243,8 +245,8 @@ impl Master {
         self.feed(event);
     }
 
-    /// Jobs were cancelled because they had not started in time.
-    fn expired(&mut self, jobs: Vec<JobId>) {
+    /// Jobs were cancelled because they had not started in time, or because one that they come after has failed.
+    fn cancelled_by_store(&mut self, jobs: Vec<JobId>) {
         self.meters.count_cancelled(jobs.len());
         for job in jobs {
             self.job_may_have_ended(job);
@@ -254,7 +256,7 @@ impl Master {
     fn cancelled(&mut self, ticket: Ticket, (job, only): (JobId, States), reply: &Reply) -> Event {
         let change = match reply {
             Reply::Changed { was, .. } => {
-                if only.has(*was) && matches!(was, JobState::Ready | JobState::Scheduled) {
+                if only.and(WAITING).has(*was) {
                     self.meters.count_cancelled(1);
                     self.job_may_have_ended(job);
                 }

@@ -21,7 +21,10 @@ pub enum JobAction {
 }
 
 /// States of jobs that have not ended.
-pub const UNFINISHED: States = States::of(&[JobState::Scheduled, JobState::Ready, JobState::Running]);
+pub const UNFINISHED: States =
+    States::of(&[JobState::Blocked, JobState::Scheduled, JobState::Ready, JobState::Running]);
+/// States of jobs that have not begun, or wait for another attempt.
+pub const WAITING: States = States::of(&[JobState::Blocked, JobState::Scheduled, JobState::Ready]);
 
 /// New values of a job that waits; `None`: as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,11 +71,11 @@ impl JobAction {
     /// The states in which a store does it. A running job is cancelled by ending its run.
     #[must_use]
     pub const fn is_for(&self) -> States {
-        use JobState::{Cancelled, Dead, Ready, Scheduled, Succeeded};
+        use JobState::{Blocked, Cancelled, Dead, Ready, Scheduled, Succeeded};
         States::of(match self {
             Self::Retry | Self::RetryAt(_) => &[Scheduled, Dead, Cancelled],
-            Self::Cancel | Self::Set(_) => &[Scheduled, Ready],
-            Self::Delete => &[Scheduled, Ready, Succeeded, Dead, Cancelled],
+            Self::Cancel | Self::Set(_) => return WAITING,
+            Self::Delete => &[Blocked, Scheduled, Ready, Succeeded, Dead, Cancelled],
         })
     }
 }

@@ -35,10 +35,11 @@ pub struct OpenBulk {
 pub enum BulkStep {
     /// Begin. Reply: [`Reply::Begun`](super::change::Reply::Begun).
     Begin(BulkOwner),
-    /// Add jobs, with ids in a row. Reply: [`Reply::Staged`](super::change::Reply::Staged), or `Stale` after the commit or a drop.
+    /// Add jobs, with ids in a row. Reply: [`Reply::Staged`](super::change::Reply::Staged), `BadLink` and none was added, or
+    /// `Stale` after the commit or a drop.
     Stage { bulk: BulkId, jobs: Arc<[NewJob]> },
-    /// From now on all of its jobs are there. Reply: `Done`, or `Stale` if they were before, or if
-    /// some were dropped.
+    /// From now on all of its jobs are there. Reply: `Done`, `BadLink` if one of them comes after a ref that none has, or after
+    /// itself, or `Stale` if they were before, or if some were dropped.
     Commit(BulkId),
     /// Move a bounded number of its jobs to where they wait, and decide on unique keys: who holds one keeps it. Reply:
     /// [`Reply::Opened`](super::change::Reply::Opened), or `Stale` before the commit.

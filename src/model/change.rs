@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::action::JobAction;
+use super::after::BadLink;
+pub use super::after::Settled;
 use super::audit::Deed;
 use super::autoscale::AutoscaleChange;
 use super::bulk::{BulkStep, Opened};
@@ -18,10 +20,10 @@ use super::processor::{Armed, BeginRun, ProcessorRecord, ProcessorRun, Processor
 pub use super::queue_limits::HeldBack;
 use super::queue_limits::{Full, Override, SaidLimits};
 use super::shift::Shift;
-use super::worker::{EndReason, Exit};
+pub use super::worker::{WorkerEnded, WorkerStarted};
 use super::{
-    BulkId, Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, Outcome, PoolName, ProcessorName,
-    ProcessorRunId, Pushed, QueueName, RunId, Slot, States, Takes, UnixMicros, WorkerId,
+    BulkId, Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, Outcome, ProcessorName, ProcessorRunId, Pushed,
+    QueueName, RunId, States, Takes, UnixMicros, WorkerId,
 };
 
 /// One item of a batch.
@@ -62,7 +64,8 @@ pub enum Change {
         /// The worker that holds it now.
         worker: WorkerId,
     },
-    /// Make ready what is due, and cancel what has expired, at most `limit` of each. Reply: [`Reply::Promoted`].
+    /// Make ready what is due, cancel what has expired, and go on telling the children of jobs what became of these, at most
+    /// `limit` of each. Reply: [`Reply::Promoted`].
     Promote {
         /// Bound on the work of one step.
         limit: u32,
@@ -135,13 +138,14 @@ pub enum Change {
 /// A change that is asked for from outside, and needs no decision.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// Add jobs. Reply: [`Reply::Pushed`], one per job, in order, or [`Reply::Full`], and none was added.
+    /// Add jobs. Reply: [`Reply::Pushed`], one per job, in order, or [`Reply::Full`] or [`Reply::BadLink`], and none was added.
     Push(Arc<[NewJob]>),
     /// A step of a bulk push.
     Bulk(BulkStep),
     /// Do something with a job. Reply: [`Reply::Changed`] with the state it had before, where nothing was changed if that is
     /// not one of `only`, nor one in which [the action](JobAction::is_for) can be done; [`Reply::Held`] where another
-    /// unfinished job has the unique key of a job to retry (nothing changed); or [`Reply::Missing`].
+    /// unfinished job has the unique key of a job to retry, [`Reply::ParentFailed`] where it comes after one that has failed
+    /// (nothing changed); or [`Reply::Missing`].
     Act {
         job: JobId,
         /// Only if it is in one of these states.
@@ -288,29 +292,6 @@ pub enum Next {
     Cancelled(Cause),
 }
 
-/// A worker that was spawned. Its id is given by the master: see `first_worker` of a membership.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkerStarted {
-    pub worker: WorkerId,
-    pub pool: PoolName,
-    pub slot: Slot,
-    pub pid: u32,
-    pub at: UnixMicros,
-}
-
-/// A worker that ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkerEnded {
-    pub worker: WorkerId,
-    pub reason: EndReason,
-    /// How; `None` when it never ran.
-    pub exit: Option<Exit>,
-    pub jobs_done: u64,
-    /// Most memory seen, in bytes.
-    pub peak_memory: Option<u64>,
-    pub at: UnixMicros,
-}
-
 /// The answer to one [`Op`].
 #[derive(Clone, Debug)]
 pub enum Reply {
@@ -322,6 +303,8 @@ pub enum Reply {
     Pushed(Vec<Pushed>),
     /// A queue has no room for the jobs that were to be added, or committed: nothing was changed.
     Full(Full),
+    /// One of the jobs cannot come after what it names: nothing was changed.
+    BadLink(BadLink),
     /// A bulk push was begun.
     Begun(BulkId),
     /// Jobs were added to a bulk push; their ids follow one another.
@@ -373,6 +356,11 @@ pub enum Reply {
     /// Another unfinished job has the unique key of this one: nothing was changed.
     Held {
         by: JobId,
+    },
+    /// A job that this one comes after has failed, and is to be retried first: nothing was changed. `is_gone`: it was deleted.
+    ParentFailed {
+        parent: JobId,
+        is_gone: bool,
     },
     /// The job would expire before the time that was to be set: nothing was changed.
     Lapses,

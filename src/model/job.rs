@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::after::{After, AfterFailed, ParentResults};
+pub use super::progress::{MOST_STATE_BYTES, Progress};
 use super::trace::SpanIds;
 use super::{Fingerprint, JobId, ProcessorRunId, QueueName, RunId, RunTrace, TraceContext, UnixMicros, run::Cause};
 
@@ -22,19 +24,22 @@ pub enum JobState {
     Succeeded,
     /// Given up: out of attempts, not to be retried, or poison.
     Dead,
-    /// Ended by us or by its expiry, never to run again.
+    /// Ended by us, by its expiry, or as a job that it comes after has failed; never to run again.
     Cancelled,
+    /// Waiting for other jobs.
+    Blocked,
 }
 
 impl JobState {
     /// Every state, in the order of life.
-    pub const ALL: [Self; 6] =
-        [Self::Scheduled, Self::Ready, Self::Running, Self::Succeeded, Self::Dead, Self::Cancelled];
+    pub const ALL: [Self; 7] =
+        [Self::Blocked, Self::Scheduled, Self::Ready, Self::Running, Self::Succeeded, Self::Dead, Self::Cancelled];
 
     /// The word used in JSON, tables and filters.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Blocked => "blocked",
             Self::Scheduled => "scheduled",
             Self::Ready => "ready",
             Self::Running => "running",
@@ -211,9 +216,17 @@ pub struct NewJob {
     pub key: Option<Box<str>>,
     /// The trace that it belongs to.
     pub pushed_in: Option<Box<TraceContext>>,
+    /// The jobs that it comes after, and the name by which others of its push come after it.
+    pub after: Option<Box<After>>,
 }
 
 impl NewJob {
+    /// Whether it comes after others.
+    #[must_use]
+    pub fn has_parents(&self) -> bool {
+        self.after.as_ref().is_some_and(|after| !after.parents.is_empty())
+    }
+
     /// One that is due at once, in the queue `default`, and about which nothing else is said.
     #[must_use]
     pub fn new(kind: impl Into<Arc<str>>, args: impl Into<Box<str>>) -> Self {
@@ -231,6 +244,7 @@ impl NewJob {
             label: None,
             key: None,
             pushed_in: None,
+            after: None,
         }
     }
 }
@@ -271,6 +285,8 @@ pub struct Claimed {
     pub is_new: bool,
     /// Where an earlier attempt said that the next one goes on, JSON text.
     pub state: Option<Arc<str>>,
+    /// What the jobs that it comes after have made.
+    pub parents: Option<Box<ParentResults>>,
     /// The trace that it was pushed in.
     pub pushed_in: Option<Box<TraceContext>>,
     /// The spans of this run, which the master gives to it.
@@ -303,30 +319,8 @@ impl Claimed {
     }
 }
 
-/// The longest [`Progress::state`], in bytes.
-pub const MOST_STATE_BYTES: usize = 64 << 10;
-
-/// Last progress that a running job reported.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// 0 to 100.
-    pub percent: Option<f64>,
-    /// A word to people.
-    pub message: Option<String>,
-    /// Where its next attempt goes on: any JSON.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::json_text")]
-    pub state: Option<Arc<str>>,
-}
-
-impl Progress {
-    /// The part for people, after this word of the worker; one without a percentage and a message changes nothing of it.
-    #[must_use]
-    pub fn shown(&self, before: Option<Self>) -> Self {
-        let says = self.percent.is_some() || self.message.is_some();
-        let shown = if says { Some(self.clone()) } else { before };
-        Self { state: None, ..shown.unwrap_or_default() }
-    }
-}
+/// The most of [`JobRecord::after`].
+pub const SHOWN_PARENTS: usize = 100;
 
 /// A job on record; serialises to the documented JSON of `jobs show`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -349,6 +343,12 @@ pub struct JobRecord {
     pub traceparent: Option<String>,
     #[serde(default)]
     pub tracestate: Option<String>,
+    /// The jobs that it comes after, the first [`SHOWN_PARENTS`] of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<JobId>,
+    /// What becomes of it if one of them fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_failed: Option<AfterFailed>,
     #[serde(flatten)]
     pub counters: Counters,
     /// Its own limit, else the one that was in force when an attempt failed; `null`: what its pool says.

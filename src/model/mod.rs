@@ -4,6 +4,7 @@
 //! draws a random number, so that `core` may import it.
 
 pub mod action;
+pub mod after;
 pub mod answer;
 pub mod args_filter;
 pub mod audit;
@@ -20,6 +21,7 @@ pub mod exec;
 pub mod failure;
 pub mod fingerprint;
 pub mod gauge;
+pub mod graph;
 pub mod hook;
 pub mod id_ranges;
 pub mod ids;
@@ -39,6 +41,7 @@ pub mod payload;
 pub mod pool;
 pub mod problem;
 pub mod processor;
+mod progress;
 pub mod queue;
 pub mod queue_limits;
 pub mod redact;
@@ -62,7 +65,7 @@ pub mod unserved;
 pub mod wanted;
 pub mod worker;
 
-pub use action::{JobAction, Setting, UNFINISHED};
+pub use action::{JobAction, Setting, UNFINISHED, WAITING};
 pub use answer::{Answer, CancelReason, LastLines, Retry, RunError};
 pub use args_filter::{ArgsFilter, ArgsSearch};
 pub use digest::digest;

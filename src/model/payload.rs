@@ -19,6 +19,8 @@ pub const MAX_LABEL_BYTES: usize = 255;
 
 /// The longest key, in bytes.
 pub const MAX_KEY_BYTES: usize = 200;
+/// The longest ref, in bytes.
+pub const MAX_REF_BYTES: usize = 200;
 
 /// Why a job cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +44,9 @@ pub enum PayloadError {
     /// The key is empty, too long, or has a control character.
     #[error("the key is not usable: 1 to {MAX_KEY_BYTES} bytes without control characters")]
     BadKey,
+    /// The ref is empty, too long, has a control character, or is a number.
+    #[error("the ref is not usable: 1 to {MAX_REF_BYTES} bytes without control characters, and no number")]
+    BadRef,
     /// `exec` without a command.
     #[error("a job of type `exec` needs args such as {{\"argv\": [\"program\", \"argument\"]}}")]
     BadExec,
@@ -80,6 +85,13 @@ pub fn check_label(label: &str) -> Result<(), PayloadError> {
 pub fn check_key(key: &str) -> Result<(), PayloadError> {
     let ok = !key.is_empty() && key.len() <= MAX_KEY_BYTES && !key.chars().any(char::is_control);
     if ok { Ok(()) } else { Err(PayloadError::BadKey) }
+}
+
+/// Checks a ref: a number would be taken for the id of a job.
+pub fn check_ref(name: &str) -> Result<(), PayloadError> {
+    let is_number = name.bytes().all(|b| b.is_ascii_digit());
+    let ok = !is_number && name.len() <= MAX_REF_BYTES && !name.chars().any(char::is_control);
+    if ok { Ok(()) } else { Err(PayloadError::BadRef) }
 }
 
 /// The deepest nesting of brackets outside strings.

@@ -45,6 +45,8 @@ pub struct QueueTotals {
     pub retrying: u64,
     /// Of `retrying`, those that are commands.
     pub retrying_commands: u64,
+    /// Waiting for other jobs.
+    pub blocked: u64,
     pub running: u64,
     /// Given up and kept.
     pub dead: u64,
@@ -101,6 +103,7 @@ impl QueueTotals {
     fn add_jobs(&mut self, of: &Self) {
         self.ready += of.ready;
         self.scheduled += of.scheduled;
+        self.blocked += of.blocked;
         self.running += of.running;
         self.dead += of.dead;
         let oldest = of.oldest_ready_at.filter(|_| !of.paused);

@@ -84,11 +84,13 @@ pub enum Cause {
     MasterLost,
     /// The machine had nothing left to start the command with.
     NotBegun,
+    /// A job that it comes after is dead, cancelled or deleted.
+    Parent,
 }
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::MaxAttempts,
         Self::NoRetry,
         Self::Poison,
@@ -108,6 +110,7 @@ impl Cause {
         Self::Recycle,
         Self::MasterLost,
         Self::NotBegun,
+        Self::Parent,
     ];
 
     /// The word used in JSON and tables.
@@ -133,6 +136,7 @@ impl Cause {
             Self::Recycle => "recycle",
             Self::MasterLost => "master_lost",
             Self::NotBegun => "not_begun",
+            Self::Parent => "parent",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Generation, Slot, UnixMicros, WorkerId};
+use super::{Generation, PoolName, Slot, UnixMicros, WorkerId};
 
 /// State of a worker, as `status` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,6 +208,29 @@ pub fn signal_name(number: i32) -> String {
         (None, 35..=64) => format!("SIGRTMIN+{}", number - 34),
         (None, _) => format!("signal {number}"),
     }
+}
+
+/// A worker that was spawned. Its id is given by the master: see `first_worker` of a membership.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerStarted {
+    pub worker: WorkerId,
+    pub pool: PoolName,
+    pub slot: Slot,
+    pub pid: u32,
+    pub at: UnixMicros,
+}
+
+/// A worker that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerEnded {
+    pub worker: WorkerId,
+    pub reason: EndReason,
+    /// How; `None` when it never ran.
+    pub exit: Option<Exit>,
+    pub jobs_done: u64,
+    /// Most memory seen, in bytes.
+    pub peak_memory: Option<u64>,
+    pub at: UnixMicros,
 }
 
 #[cfg(test)]

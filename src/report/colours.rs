@@ -12,7 +12,8 @@ pub const GREEN: Style = AnsiColor::Green.on_default();
 pub fn of_state(word: &str) -> Style {
     match word {
         "dead" | "failed" | "timed_out" | "crashed" | "lost" | "backoff" | "given_up" => RED,
-        "scheduled" | "cancelled" | "released" | "starting" | "draining" | "stopping" | "stopped" | "paused" => YELLOW,
+        "blocked" | "scheduled" | "cancelled" | "released" | "starting" | "draining" | "stopping" | "stopped"
+        | "paused" => YELLOW,
         "running" | "busy" | "succeeded" => GREEN,
         _ => Style::new(),
     }

@@ -10,6 +10,8 @@ use crate::model::{Cause, Detail, EXEC, JobRecord, JobState, Outcome, RunRecord,
 
 /// The most of a text that is read from one row, where the width of the output sets no limit.
 const CELL_CHARS: usize = 200;
+/// Jobs named that another comes after.
+const AFTER: usize = 10;
 
 /// A table of jobs: what each is to do, since when it is in its state, and why it failed.
 #[must_use]
@@ -215,6 +217,19 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord], now: UnixMicros, width: Op
     line("args", words::escape(&words::args(job)));
     line("priority", job.priority.to_string());
     line("unique", maybe(job.unique.as_deref().map(words::escape)));
+    if let Some(failed) = job.after_failed {
+        let first: Vec<String> = job.after.iter().take(AFTER).map(ToString::to_string).collect();
+        let more = if job.after.len() > AFTER { ", …" } else { "" };
+        line(
+            "after",
+            format!(
+                "{}{more} (if one fails: {}); see `queue-work jobs graph {}`",
+                first.join(", "),
+                failed.as_str(),
+                job.id
+            ),
+        );
+    }
     if let Some(label) = &job.label {
         line("label", words::escape(label));
     }

@@ -175,6 +175,7 @@ pub fn of_queues(queues: &BTreeMap<QueueName, QueueTotals>, now: UnixMicros) -> 
         for (state, count) in [
             ("ready", totals.ready),
             ("scheduled", totals.scheduled),
+            ("blocked", totals.blocked),
             ("running", totals.running),
             ("dead", totals.dead),
         ] {

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod events;
 pub mod exposition;
 pub mod failures;
+pub mod graph;
 pub mod health;
 pub mod hint;
 pub mod history;

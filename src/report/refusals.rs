@@ -130,6 +130,20 @@ pub fn held(id: JobId, by: JobId) -> RefusedJob {
     RefusedJob { id, reason, exit_code: 5 }
 }
 
+/// For a job that cannot be retried, as one that it comes after has failed.
+#[must_use]
+pub fn parent_failed(id: JobId, parent: JobId, is_gone: bool) -> RefusedJob {
+    let reason = if is_gone {
+        format!("job {id} cannot be retried: it comes after job {parent}, which was deleted; push it anew without that")
+    } else {
+        format!(
+            "job {id} cannot be retried: it comes after job {parent}, which has failed; it comes back with that one: \
+             `queue-work jobs retry {parent}`"
+        )
+    };
+    RefusedJob { id, reason, exit_code: 5 }
+}
+
 /// The outcome of an action on one of several jobs.
 #[derive(Clone, Debug)]
 pub enum Became {
@@ -152,6 +166,7 @@ impl Became {
                 Some(refused) => Self::Left(refused),
             },
             Reply::Held { by } => Self::Left(held(id, *by)),
+            Reply::ParentFailed { parent, is_gone } => Self::Left(parent_failed(id, *parent, *is_gone)),
             Reply::Lapses => Self::Refused(lapses(id)),
             Reply::Elsewhere(host) => Self::Refused(elsewhere(id, host)),
             _ => Self::Left(missing(id)),

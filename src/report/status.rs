@@ -112,6 +112,9 @@ pub struct QueueStatus {
     pub ready: u64,
     /// Due later, retries included.
     pub scheduled: u64,
+    /// Waiting for other jobs.
+    #[serde(default)]
+    pub blocked: u64,
     pub running: u64,
     /// Given up and kept.
     pub dead: u64,
@@ -156,6 +159,7 @@ impl QueueStatus {
             paused: totals.paused,
             ready: totals.ready,
             scheduled: totals.scheduled,
+            blocked: totals.blocked,
             running: totals.running,
             dead: totals.dead,
             oldest_ready_s: totals.oldest_ready_at.map(|at| now.since(at).as_secs_f64()),

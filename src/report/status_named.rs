@@ -60,6 +60,9 @@ fn queue(queue: &QueueStatus, status: &Status, view: View<'_>) -> String {
     let oldest = queue.oldest_ready_s.map(|s| format!(", the first of them for {}", words::seconds(s)));
     facts.line("ready", format_args!("{}{}", queue.ready, oldest.unwrap_or_default()));
     facts.line("scheduled", queue.scheduled);
+    if queue.blocked > 0 {
+        facts.line("blocked", queue.blocked);
+    }
     facts.line("running", queue.running);
     facts.line("dead", queue.dead);
     facts.line("succeeded", queue.succeeded_total);

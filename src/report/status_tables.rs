@@ -40,6 +40,7 @@ pub fn queues(queues: &[QueueStatus], shown: usize, view: View<'_>) -> String {
         Column("queue", Align::Left),
         Column("ready", Align::Right),
         Column("scheduled", Align::Right),
+        Column("blocked", Align::Right),
         Column("running", Align::Right),
         Column("dead", Align::Right),
         Column("waiting for", Align::Right),
@@ -53,6 +54,7 @@ pub fn queues(queues: &[QueueStatus], shown: usize, view: View<'_>) -> String {
             if q.paused { format!("{} (paused)", q.name) } else { q.name.to_string() },
             q.ready.to_string(),
             q.scheduled.to_string(),
+            q.blocked.to_string(),
             q.running.to_string(),
             q.dead.to_string(),
             q.oldest_ready_s.map_or_else(|| "-".into(), words::seconds),
@@ -63,10 +65,15 @@ pub fn queues(queues: &[QueueStatus], shown: usize, view: View<'_>) -> String {
         ]
     };
     let leave_out = ["succeeded", "failed runs", "scheduled", "waiting for", "done/s (1 min)"];
+    let mut without = Vec::new();
+    if queues.iter().all(|q| q.blocked == 0) {
+        without.push("blocked");
+    }
     // Without a master they are not known.
-    let without: &[_] =
-        if queues.iter().any(|q| q.done_per_s.is_some()) { &[] } else { &["done/s (1 min)", "empty in"] };
-    let room = Room { width: view.width, cut: &[("queue", 12)], leave_out: &leave_out, without };
+    if queues.iter().all(|q| q.done_per_s.is_none()) {
+        without.extend(["done/s (1 min)", "empty in"]);
+    }
+    let room = Room { width: view.width, cut: &[("queue", 12)], leave_out: &leave_out, without: &without };
     let weight = |q: &QueueStatus| q.ready + q.running + q.dead;
     let first = first(queues, shown, |a, b| weight(b).cmp(&weight(a)));
     render_within(room, &columns, first.into_iter().map(row).collect()) + &more(queues.len(), shown, "queue")

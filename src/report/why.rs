@@ -46,6 +46,8 @@ pub struct Facts<'a> {
     pub runs: &'a [RunRecord],
     /// Of the master, else of the store.
     pub status: &'a Status,
+    /// Of one that is blocked: jobs that it waits for, with their states; without one, it was deleted.
+    pub blockers: &'a [(JobId, Option<JobState>)],
     /// [`Reason::NoMaster`] or [`Reason::Unreachable`], where the status is not the master's.
     pub absent: Option<&'a Reason>,
     pub now: UnixMicros,
@@ -56,6 +58,7 @@ impl Why {
     #[must_use]
     pub fn of(facts: Facts<'_>) -> Self {
         let reasons = match facts.job.state {
+            JobState::Blocked => blocked(facts),
             JobState::Ready => ready(facts),
             // One that is due is scheduled until the store has taken that up.
             JobState::Scheduled if facts.job.due_at <= facts.now => ready(facts),
@@ -107,6 +110,14 @@ fn ready(facts: Facts<'_>) -> Vec<Reason> {
     if facts.job.counters.goes_behind() {
         reasons.push(Reason::GivenBack { times });
     }
+    reasons.extend(own(facts));
+    reasons
+}
+
+/// The job waits for others, and may be held by more when these are done.
+fn blocked(facts: Facts<'_>) -> Vec<Reason> {
+    let mut reasons = vec![Reason::Blocked { by: facts.blockers.to_vec() }];
+    reasons.extend(held(facts));
     reasons.extend(own(facts));
     reasons
 }
@@ -264,10 +275,14 @@ fn running(Facts { job, status, absent, .. }: Facts<'_>) -> Reason {
     }
 }
 
-fn ended(Facts { job, runs, now, .. }: Facts<'_>) -> Reason {
+fn ended(Facts { job, runs, blockers, now, .. }: Facts<'_>) -> Reason {
     let ago_s = now.since(job.finished_at.unwrap_or(now)).as_secs_f64();
     match job.state {
         JobState::Cancelled if job.cause == Some(Cause::Expired) => Reason::Expired { ago_s },
+        JobState::Cancelled if job.cause == Some(Cause::Parent) => Reason::ParentFailed {
+            ago_s,
+            by: blockers.iter().find(|(_, state)| *state != Some(JobState::Succeeded)).copied(),
+        },
         JobState::Cancelled => Reason::Cancelled { ago_s },
         JobState::Dead => {
             let mut errors = runs.iter().rev().filter_map(|run| run.detail.error.clone());

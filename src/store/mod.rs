@@ -6,7 +6,7 @@
 //! `store::sqlite`.
 //!
 //! Invariants:
-//! - A job is in exactly one place: ready, scheduled, running, ended (dead or cancelled), or in none of them,
+//! - A job is in exactly one place: blocked, ready, scheduled, running, ended (dead or cancelled), or in none of them,
 //!   which means it succeeded.
 //! - A batch is applied whole or not at all, and totals change in the same transaction.
 //! - An `Op` about a run that is no longer the job's current one changes nothing: [`Reply::Stale`].
@@ -36,10 +36,12 @@ pub use records::{
 };
 
 use crate::model::bulk::OpenBulk;
-use crate::model::change::{Op, Reply};
+use crate::model::change::{Op, Reply, Settled};
 use crate::model::processor::EndedRun;
 use crate::model::{Generation, Mono, QueueName, QueueTotals, UnixMicros};
 
+/// How many children one batch tells what became of their parents; few in tests, so that these have several steps.
+const TOLD_AT_ONCE: u32 = if cfg!(test) { 3 } else { 1_000 };
 /// How many expired jobs one claim clears away before it says "more".
 const EXPIRED_PER_CLAIM: usize = 10_000;
 /// Error of a run that had begun when the master died.
@@ -64,6 +66,8 @@ pub struct Applied {
     pub changed: Vec<QueueTotals>,
     /// Runs of processors that are over.
     pub ended_runs: Vec<EndedRun>,
+    /// What became of jobs that waited for others.
+    pub settled: Settled,
 }
 
 /// Puts on the disk all that was committed before the call, from any thread; the error says what could not be synced.

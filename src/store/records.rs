@@ -1,5 +1,6 @@
 //! The reading side: what can be asked of the records.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use super::{History, HistoryFilter, Master, StoreError};
 use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
+use crate::model::graph::{Graph, Link, Side};
 use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun, ProcessorRunState};
 use crate::model::table::TableRow;
@@ -281,6 +283,35 @@ pub trait Records {
     /// Ids and states of jobs like that, in no order: all of them, or as many as the limit of the filter, whichever these are. Its
     /// cursors do not count.
     fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError>;
+    /// Links of a job to others, at most so many, by the id of the other; of its parents, the open ones first.
+    fn links(&mut self, id: JobId, side: Side, limit: u32) -> Result<Vec<Link>, StoreError>;
+    /// The jobs that hang together with one, at most so many, the nearest first.
+    fn graph(&mut self, id: JobId, limit: u32) -> Result<Graph, StoreError> {
+        let (mut ids, mut known) = (vec![id], BTreeSet::from([id]));
+        let mut links: BTreeMap<(JobId, JobId), Link> = BTreeMap::new();
+        let mut more = false;
+        let mut at = 0;
+        while let Some(&next) = ids.get(at) {
+            at += 1;
+            for side in [Side::Parents, Side::Children] {
+                for link in self.links(next, side, limit.saturating_add(1))? {
+                    let other = if side == Side::Parents { link.after } else { link.job };
+                    if !known.contains(&other) {
+                        if ids.len() >= limit as usize {
+                            more = true;
+                            continue;
+                        }
+                        ids.push(other);
+                        known.insert(other);
+                    }
+                    links.insert((link.job, link.after), link);
+                }
+            }
+        }
+        let ids: Vec<(JobId, JobId)> = ids.into_iter().map(|id| (id, id)).collect();
+        let jobs = self.jobs(&JobFilter { ids: Some(ids.into()), ..JobFilter::default() })?;
+        Ok(Graph { jobs, links: links.into_values().collect(), more })
+    }
     /// How many jobs are like that, as far as they are counted in this time and up to the limit of the filter, and whether these
     /// are all.
     fn count(&mut self, filter: &JobFilter, within: Duration) -> Result<(u64, bool), StoreError> {

@@ -29,7 +29,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, after, bounded, never, s
 
 use self::sync::Syncer;
 use super::{Applied, News, Store, StoreError};
-use crate::model::change::{Op, Reply};
+use crate::model::change::{Op, Reply, Settled};
 use crate::model::processor::EndedRun;
 use crate::model::{Durability, QueueName, QueueTotals, UnixMicros};
 
@@ -65,6 +65,8 @@ pub enum Written {
         changed: Vec<QueueTotals>,
         /// Runs of processors that are over.
         ended_runs: Vec<EndedRun>,
+        /// What became of jobs that waited for others.
+        settled: Settled,
         /// When [`Change::Promote`](crate::model::change::Change::Promote) has something to do.
         next_due: Option<UnixMicros>,
         /// Safe already: no [`Written::Durable`] is needed for it.
@@ -306,19 +308,20 @@ impl<N: Fn(Written)> Turn<N> {
         {
             syncer.ask(batch.number);
         }
-        if batch.ops.iter().any(Op::reschedules) {
+        if applied.settled.moved || batch.ops.iter().any(Op::reschedules) {
             self.read_due(batch.at);
         }
         let next_due = self.due;
         let durable = self.syncer.is_none();
         let Batch { number, ops: spent, sync, .. } = batch;
-        let Applied { replies, forgotten, changed, ended_runs } = applied;
+        let Applied { replies, forgotten, changed, ended_runs, settled } = applied;
         (self.notify)(Written::Committed {
             batch: number,
             replies,
             forgotten,
             changed,
             ended_runs,
+            settled,
             next_due,
             durable,
             took,

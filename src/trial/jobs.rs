@@ -101,6 +101,7 @@ impl Jobs {
             holds: Holds::default(),
             is_new: true,
             state: None,
+            parents: None,
             pushed_in: None,
             trace: None,
         };

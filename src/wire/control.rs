@@ -20,6 +20,7 @@
 //! | `queues.set` | [`SetQueue`] | `true`, when it is on the disk |
 //! | `jobs.list` | [`crate::store::JobFilter`] | array of [`crate::model::JobRecord`] |
 //! | `jobs.show`, `jobs.wait` | [`OneJob`] | [`crate::model::JobRecord`] |
+//! | `jobs.graph` | [`OneJob`] | [`crate::model::graph::Graph`] |
 //! | `jobs.retry`, `jobs.cancel`, `jobs.delete`, `jobs.set` | [`Jobs`] | [`ChangedJobs`] |
 //! | … with `background` | [`Jobs`] | [`crate::model::operation::Operation`] |
 //! | `operations.list` | none | array of the same |
@@ -48,6 +49,7 @@ use serde_json::value::RawValue;
 
 pub use super::failures::NoteFailure;
 pub use super::jobs::{ChangedJobs, Jobs, OneOperation, RefusedJob};
+pub use super::push_job::{PushJob, Span};
 pub use super::queues::{PausedQueue, PausedQueues, Queues, SetQueue};
 pub use super::scale::Scale;
 pub use crate::model::done::{Awaited, Reloaded, Restarted, Scaled, ScaledPool, Stopped, StoppedPool};
@@ -63,62 +65,6 @@ pub const LOG: &str = "log";
 pub const DROPPED: &str = "dropped";
 /// The notification of what happens at a pool that is lent; its params are a [`crate::report::Event`].
 pub const EVENT: &str = "event";
-
-/// A job as a program writes it; also one line of `push --jsonl` and the params of a worker's `push`.
-/// Durations are seconds (a number) or text such as `"10s"`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a job object such as {\"type\": \"resize\", \"args\": …}")]
-pub struct PushJob {
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Any JSON; absent: `null`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub args: Option<Box<RawValue>>,
-    /// Absent: `default` (in `push_many`, the queue given there).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queue: Option<String>,
-    /// -100 to 100, default 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub priority: Option<i64>,
-    /// Not before this long from now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delay: Option<Span>,
-    /// Not before this time (RFC 3339). Not together with `delay`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<UnixMicros>,
-    /// Cancelled if not started within this long from now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<Span>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Span>,
-    /// Most attempts, from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_attempts: Option<u32>,
-    /// While a job with this key is unfinished, the push returns that one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unique: Option<String>,
-    /// A word to tell it from others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
-    /// Jobs with the same one belong together, such as those of a customer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// The trace that it belongs to, as W3C Trace Context has it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceparent: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tracestate: Option<String>,
-}
-
-/// A duration in a request: seconds, or text with a unit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Span {
-    /// Seconds.
-    Seconds(f64),
-    /// `10s`, `1h 30m`, `2d`.
-    Text(String),
-}
 
 /// Many jobs at once: all are added or none.
 #[derive(Clone, Debug, Serialize, Deserialize)]

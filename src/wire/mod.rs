@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod object;
 pub mod processors;
 pub mod push;
+mod push_job;
 pub mod queues;
 pub mod rpc;
 mod scale;

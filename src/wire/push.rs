@@ -4,12 +4,14 @@
 //! stores. Invariant: args that pass are one line of JSON, so that they never break the line protocol.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 
 use super::control::{Jobs, PushJob, Span};
 use super::object;
+use crate::model::after::{After, MOST_PARENTS, Parent};
 use crate::model::trace::TraceError;
 use crate::model::units;
 use crate::model::{EXEC, ExecArgs, NewJob, OsText, QueueName, Setting, TraceContext, UnixMicros, payload};
@@ -60,7 +62,24 @@ pub fn to_new_job(job: &PushJob, default_queue: &QueueName, now: UnixMicros) -> 
         label: job.label.as_deref().map(Into::into),
         key: job.key.as_deref().map(Into::into),
         pushed_in: pushed_in(job).map_err(|e| e.to_string())?.map(Box::new),
+        after: after(job)?.map(Box::new),
     })
+}
+
+/// `None` for a job that neither comes after others nor can be named by them.
+fn after(job: &PushJob) -> Result<Option<After>, String> {
+    if job.name.is_none() && job.after.is_empty() {
+        return job.after_failed.map_or(Ok(None), |_| Err("`after_failed` goes with `after`".to_owned()));
+    }
+    if job.after.len() > MOST_PARENTS {
+        return Err(format!("`after` has {} jobs; the most is {MOST_PARENTS}", job.after.len()));
+    }
+    let refs = job.after.iter().filter_map(|parent| if let Parent::Ref(name) = parent { Some(&**name) } else { None });
+    refs.chain(job.name.as_deref()).try_for_each(payload::check_ref).map_err(|e| e.to_string())?;
+    let mut seen = HashSet::new();
+    let parents = job.after.iter().filter(|parent| seen.insert(*parent)).cloned().collect();
+    let failed = job.after_failed.unwrap_or_default();
+    Ok(Some(After { name: job.name.as_deref().map(Into::into), parents, failed }))
 }
 
 /// Checks what is to be changed in jobs that wait.
@@ -211,6 +230,12 @@ mod tests {
             (r#"{"type":"t","traceparent":"00-1-2-01"}"#, "`00-1-2-01` is no traceparent"),
             (r#"{"type":"t","traceparent":"","tracestate":"a=1"}"#, "traceparent"),
             (r#"{"type":"t","tracestate":"a=1"}"#, "goes with a traceparent"),
+            (r#"{"type":"t","ref":""}"#, "ref"),
+            (r#"{"type":"t","ref":"17"}"#, "ref"),
+            (r#"{"type":"t","after":["17"]}"#, "ref"),
+            (r#"{"type":"t","after":[1.5]}"#, "the id of a job"),
+            (r#"{"type":"t","after":[1],"after_failed":"go"}"#, "`continue`"),
+            (r#"{"type":"t","after_failed":"wait"}"#, "goes with `after`"),
             (r#"{"type":"t","nonsense":1}"#, "nonsense"),
             (r#"{"args":1}"#, "type"),
         ];

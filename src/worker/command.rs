@@ -5,11 +5,14 @@
 //! of its group is left when it has finished, and if it failed or was told to end nothing at all that descends from it:
 //! what a command put into a session of its own comes to us when its parent ends, as we are a subreaper.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mio::{Registry, Token};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::KILL_AFTER_VARIABLE;
 use super::answer::Finished;
@@ -33,6 +36,8 @@ use crate::process::start_step::Step;
 use crate::process::tail::{self, Tail};
 use crate::process::tree;
 
+/// The variable that names a file with the results of the jobs that a command comes after.
+const PARENTS_VARIABLE: &str = "QUEUE_WORK_PARENTS";
 /// Bytes kept of stdout.
 const STDOUT_BYTES: usize = 64 * 1024;
 /// Between SIGTERM and SIGKILL, where the master says nothing.
@@ -73,6 +78,8 @@ pub(super) struct Running {
     alone_by: Option<Instant>,
     /// The log names those that cannot be killed, and that the job waits for.
     named: bool,
+    /// The file that [`PARENTS_VARIABLE`] names, which is there for as long as it is open here.
+    _parents: Option<File>,
 }
 
 /// The pool's `kill_after`, as the master passes it on.
@@ -91,7 +98,12 @@ struct Stream {
 impl Running {
     /// Starts the command in a process group of its own. `alone`: all our children are commands, and what
     /// comes from them.
-    pub(super) fn start(plan: Plan, alone: bool, registry: &Registry, tokens: Tokens) -> Result<Self, Failure> {
+    pub(super) fn start(mut plan: Plan, alone: bool, registry: &Registry, tokens: Tokens) -> Result<Self, Failure> {
+        let parents = plan.parents.take().map(|text| nameless(&text)).transpose();
+        let parents = parents.map_err(|e| {
+            Failure::new("refused", None, format!("cannot keep the results of the jobs before it for the command: {e}"))
+        })?;
+        plan.env.extend(parents.as_ref().map(|(_, path)| (PARENTS_VARIABLE.into(), path.into())));
         let (spec, stdin) = spec(plan)?;
         let mut others = alone.then(|| Others::before(&spec.env));
         let (spawned, ends) = spawn::spawn_with_ends(&spec)?;
@@ -117,6 +129,7 @@ impl Running {
             others,
             alone_by: None,
             named: false,
+            _parents: parents.map(|(file, _)| file),
         };
         running.stdin.outgoing().extend(stdin);
         running.stdin.close();
@@ -269,6 +282,14 @@ impl Stream {
 }
 
 /// The program to start, and its standard input.
+/// A file in memory that has no name but by us, so that it is gone with us however we end.
+fn nameless(text: &str) -> io::Result<(File, String)> {
+    let mut file = File::from(memfd_create(c"parents", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+    Ok((file, path))
+}
+
 fn spec(plan: Plan) -> Result<(Spec, Vec<u8>), Failure> {
     let mut argv = plan.argv.into_iter();
     let program = argv.next().unwrap_or_default();

@@ -27,6 +27,8 @@ pub(super) struct Plan {
     pub(super) env: Vec<(OsString, OsString)>,
     /// For the command's standard input; `None`: nothing to read.
     pub(super) stdin: Option<Vec<u8>>,
+    /// Results of the jobs that it comes after, a JSON object.
+    pub(super) parents: Option<Box<str>>,
 }
 
 /// The members of a job that matter here.
@@ -38,6 +40,8 @@ struct Job<'a> {
     kind: String,
     #[serde(borrow, default)]
     args: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    parents: Option<&'a RawValue>,
     #[serde(default)]
     attempt: Option<u64>,
     #[serde(default)]
@@ -60,10 +64,12 @@ pub(super) fn plan(params: &RawValue, template: Option<&Template>) -> Result<Pla
             cwd: None,
             env: Vec::new(),
             stdin: Some(format!("{}\n", params.get()).into_bytes()),
+            parents: None,
         },
         None if job.kind == "exec" => exec(args)?,
         None => return Err(no_such_type(&job.kind)),
     };
+    plan.parents = job.parents.map(|parents| parents.get().into());
     let mut set = |name: &str, value: String| plan.env.push((name.into(), value.into()));
     set(JOB_VARIABLE, job.id.map_or_else(String::new, |id| id.get().to_owned()));
     set("QUEUE_WORK_JOB_TYPE", job.kind);
@@ -94,6 +100,7 @@ fn exec(args: &RawValue) -> Result<Plan, Failure> {
         cwd: exec.cwd.map(|cwd| cwd.into_owned().into_os_string().into()),
         env: env.into_iter().map(|(name, value)| (name.into(), value.into_os_string())).collect(),
         stdin: None,
+        parents: None,
     })
 }
 

@@ -73,6 +73,7 @@ fn the_end_of_a_run_that_another_process_has_ended_counts_for_nothing() {
         holds: Holds::default(),
         is_new: true,
         state: None,
+        parents: None,
         pushed_in: None,
         trace: None,
     };

@@ -41,6 +41,7 @@ chapters! {
     commands_do_what_they_show: "docs/commands.md",
     comparison_does_what_it_shows: "docs/comparison.md",
     configuration_does_what_it_shows: "docs/configuration.md",
+    dependencies_do_what_they_show: "docs/dependencies.md",
     guarantees_do_what_they_show: "docs/guarantees.md",
     health_does_what_it_shows: "docs/health.md",
     limits_do_what_they_show: "docs/limits.md",

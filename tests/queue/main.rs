@@ -10,6 +10,7 @@ mod bulk;
 mod bulk_bad;
 mod bytes;
 mod commands;
+mod dependencies;
 mod labels;
 mod limits;
 mod live;

@@ -54,7 +54,10 @@ fn jobs_are_changed_by_the_master_alone_and_what_comes_later_is_left() {
     );
     assert_eq!(ready(&bench), 2, "those that came later");
     let table = bench.ok(&["jobs", "operations"]);
-    assert!(table.contains("cancel scheduled or ready or running jobs of `bulk`") && table.contains("3000"), "{table}");
+    assert!(
+        table.contains("cancel blocked or scheduled or ready or running jobs of `bulk`") && table.contains("3000"),
+        "{table}"
+    );
     bench.run(&["jobs", "operations", "--stop", "7"]).expect_code(4);
     bench.ok(&["stop"]);
     assert_eq!(operations(&bench), [over], "without a master as well");

@@ -28,6 +28,7 @@ const QUEUE: Form = Object(&[
     ("paused", Bool),
     ("ready", Int),
     ("scheduled", Int),
+    ("blocked", Int),
     ("running", Int),
     ("dead", Int),
     ("oldest_ready_s", Maybe(&Number)),

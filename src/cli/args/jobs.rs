@@ -30,6 +30,17 @@ pub(crate) struct JobsArgs {
     pub(crate) list: JobsListArgs,
 }
 
+/// Options of `jobs graph`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GraphArgs {
+    /// One of the jobs
+    #[arg(value_name = "ID", allow_negative_numbers = true, value_parser = values::id())]
+    pub(crate) id: i64,
+    /// For Graphviz
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) dot: bool,
+}
+
 /// Verbs of `jobs`.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum JobsVerb {
@@ -51,6 +62,14 @@ Examples:
         #[arg(value_name = "ID", allow_negative_numbers = true, value_parser = values::id())]
         id: i64,
     },
+    /// Show which jobs come after which
+    ///
+    /// All that hang together with one job, those first that come after none.
+    #[command(after_long_help = "\
+Examples:
+  queue-work jobs graph 31
+  queue-work jobs graph 31 --dot | dot -Tsvg > jobs.svg")]
+    Graph(GraphArgs),
     /// Make dead, cancelled or scheduled jobs ready now
     ///
     /// Their counters begin at zero.
@@ -83,7 +102,7 @@ Examples:
     Delete(JobsDeleteArgs),
     /// Change the priority, the queue or the time of jobs that wait
     #[command(after_long_help = "\
-Which jobs: ids and ranges, or a filter; those that are ready or scheduled.
+Which jobs: ids and ranges, or a filter; those that are blocked, scheduled or ready.
 
 Examples:
   queue-work jobs set 17 --priority 50

@@ -8,6 +8,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::values;
+use crate::model::after::AfterFailed;
 use crate::model::units;
 use crate::model::{OsText, UnixMicros};
 
@@ -80,6 +81,17 @@ pub(crate) struct PushArgs {
     /// The id of that job is printed instead.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["lines", "jsonl"])]
     pub(crate) unique: Option<String>,
+    /// Run it only when these jobs have succeeded: ids, with commas
+    ///
+    /// Until then it is `blocked`. Its worker is given their results.
+    #[arg(long, hide_short_help = true, value_name = "ID,…", value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(value_parser = values::number::<i64>(1..=i64::MAX.into()))]
+    pub(crate) after: Vec<i64>,
+    /// When one of these is dead or cancelled: `cancel`, `continue` or `wait` [default: cancel]
+    ///
+    /// `wait`: until that one was retried and has succeeded.
+    #[arg(long, hide_short_help = true, value_name = "WHAT", value_parser = values::after_failed())]
+    pub(crate) after_failed: Option<AfterFailed>,
     /// Shown in lists, to tell one command from another
     #[arg(long, hide_short_help = true, value_name = "TEXT", env = "QUEUE_WORK_PUSH_LABEL", value_parser = values::label)]
     pub(crate) label: Option<String>,

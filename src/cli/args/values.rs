@@ -8,6 +8,7 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser}
 
 use super::control::Watch;
 use crate::config::{Durability, units};
+use crate::model::after::AfterFailed;
 use crate::model::payload;
 use crate::model::processor::ProcessorRunState;
 use crate::model::{JobState, OsText, Outcome, PoolName, QueueName};
@@ -105,6 +106,11 @@ pub(crate) fn durability() -> impl TypedValueParser<Value = Durability> {
 pub(crate) fn state() -> impl TypedValueParser<Value = JobState> {
     PossibleValuesParser::new(JobState::ALL.map(JobState::as_str))
         .map(|word| JobState::ALL.into_iter().find(|s| s.as_str() == word).unwrap_or(JobState::Ready))
+}
+
+pub(crate) fn after_failed() -> impl TypedValueParser<Value = AfterFailed> {
+    PossibleValuesParser::new(AfterFailed::ALL.map(AfterFailed::as_str))
+        .map(|word| AfterFailed::ALL.into_iter().find(|what| what.as_str() == word).unwrap_or_default())
 }
 
 pub(crate) fn outcome() -> impl TypedValueParser<Value = Outcome> {

@@ -74,6 +74,7 @@ fn total(records: Option<&mut Box<dyn Records>>, filter: &JobFilter) -> Result<O
     let of_state: fn(&QueueTotals) -> u64 = match (filter.states.single(), is_all_of_state) {
         (Some(JobState::Ready), true) => |queue| queue.ready,
         (Some(JobState::Scheduled), true) => |queue| queue.scheduled,
+        (Some(JobState::Blocked), true) => |queue| queue.blocked,
         (Some(JobState::Running), true) => |queue| queue.running,
         (Some(JobState::Dead), true) => |queue| queue.dead,
         _ => return Ok(None),

@@ -69,23 +69,31 @@ fn read(mut input: Input<'_, impl Read>) -> Result<(Spool, u64), Error> {
             spool.add(&job).map_err(spooling)?;
         }
     }
+    if !input.is_in_order() {
+        return Err(Error::Failed(
+            "a job cannot come after what it names; `--skip-bad` does not leave it out".to_owned(),
+        ));
+    }
     input.close();
-    Ok((spool, input.bad))
+    let bad = input.bad;
+    spool.places = input.places;
+    Ok((spool, bad))
 }
 
 /// Pushes in one transaction, without stages, what fits one. `None`: a signal came first.
 fn one_chunk(
     sink: &mut Sink<'_>,
-    spool: Spool,
+    mut spool: Spool,
     ids: bool,
     interrupts: &Interrupts,
 ) -> Result<Option<PushedMany>, Error> {
     let keyed = spool.unkeyed.is_none();
+    let places = std::mem::take(&mut spool.places);
     let chunk = spool.rewind().and_then(|mut spooled| spooled.chunk(usize::MAX, usize::MAX)).map_err(spooling)?;
     let jobs = words::count(chunk.len() as u64, "job");
     let next = if keyed { AGAIN } else { "see `queue-work jobs list` before you push again" };
     let unknown = format!("it is unknown whether the {jobs} were added, all of them or none; {next}");
-    let pushed = sink.push_many(&chunk, ids, interrupts, &unknown);
+    let pushed = sink.push_many(&chunk, ids, interrupts, &unknown).map_err(|error| places.name_line(error, 0));
     let Some(pushed) = pushed.inspect_err(|error| say_if_unknown(error, &unknown))? else { return Ok(None) };
     interrupts.free(&worded(&pushed, 0));
     print_ids(pushed.ids.iter().flatten().copied())?;

@@ -10,13 +10,16 @@ use super::lines::{End, Line, Lines};
 use super::make::{Common, fill};
 use crate::cli::args::push::PushArgs;
 use crate::cli::output;
+use crate::client::ClientError;
 use crate::clock;
 use crate::error::Error;
+use crate::model::after::{Links, Parent};
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::{OsText, QueueName, UnixMicros};
 use crate::report::words;
 use crate::wire::control::PushJob;
 use crate::wire::push::to_new_job;
+use crate::wire::rpc::RpcError;
 
 /// Bad lines that are reported one by one.
 const REPORTED: u64 = 10;
@@ -41,6 +44,8 @@ pub(super) struct Input<'a, R> {
     with_cr: u64,
     good: u64,
     pub(super) bad: u64,
+    links: Links,
+    pub(super) places: Places,
 }
 
 /// Where the lines come from.
@@ -63,7 +68,19 @@ impl<'a, R: Read> Input<'a, R> {
         };
         let lines = Lines::new(BufReader::with_capacity(BUFFER, reader), end, MAX_LINE_BYTES);
         let (template, now) = (command_of(args), clock::wall());
-        Self { lines, args, common, template, end, now, with_cr: 0, good: 0, bad: 0 }
+        Self {
+            lines,
+            args,
+            common,
+            template,
+            end,
+            now,
+            with_cr: 0,
+            good: 0,
+            bad: 0,
+            links: Links::default(),
+            places: Places::default(),
+        }
     }
 
     /// The next line that is not empty; `None` at the end.
@@ -79,26 +96,55 @@ impl<'a, R: Read> Input<'a, R> {
                 }
                 Line::Bad(why) => Err(why.to_owned()),
             };
-            let checked = job.and_then(|job| to_new_job(&job, &QueueName::default(), self.now).map(|_| job));
+            let checked = job.and_then(|job| self.check(job));
             return Ok(Some(match checked {
                 Ok(job) => {
+                    self.places.note(self.good, self.lines.number);
                     self.good += 1;
                     Checked::Job(job)
                 }
                 Err(why) => {
-                    self.bad += 1;
-                    if self.bad <= REPORTED {
-                        output::say(&format!("{}: {}", self.here(), words::one_line(&why, 300)));
-                    }
+                    self.say_bad(self.lines.number, &why);
                     Checked::Bad
                 }
             }));
         }
     }
 
+    fn check(&mut self, job: PushJob) -> Result<PushJob, String> {
+        let new = to_new_job(&job, &QueueName::default(), self.now)?;
+        if self.args.stream && job.after.iter().any(|parent| matches!(parent, Parent::Ref(_))) {
+            return Err(
+                "a job that is streamed comes after ids only: the others may have been added long before".to_owned()
+            );
+        }
+        self.links.add(self.good as usize, &new).map_err(|bad| bad.why.to_string())?;
+        Ok(job)
+    }
+
+    fn say_bad(&mut self, line: u64, why: &str) {
+        self.bad += 1;
+        if self.bad <= REPORTED {
+            output::say(&format!("{} {line}: {}", self.end.unit(), words::one_line(why, 300)));
+        }
+    }
+
+    /// Checks, of all lines together, after which jobs they come; false: they cannot all be pushed.
+    pub(super) fn is_in_order(&mut self) -> bool {
+        let Err(bad) = self.links.end(true) else { return true };
+        let line = self.places.line_of(bad.nth as u64);
+        self.say_bad(line, &bad.why.to_string());
+        false
+    }
+
     /// `line 7`: the last one that was read.
     pub(super) fn here(&self) -> String {
         format!("{} {}", self.end.unit(), self.lines.number)
+    }
+
+    /// Jobs so far.
+    pub(super) const fn good(&self) -> u64 {
+        self.good
     }
 
     /// Whether the next line is there without waiting for it.
@@ -114,6 +160,46 @@ impl<'a, R: Read> Input<'a, R> {
         // A single one may be the name of a file.
         if self.with_cr > 1 && self.with_cr == self.good {
             output::say("every line ends in a CR, which is a part of it; `--crlf` takes it away");
+        }
+    }
+}
+
+/// In which lines the good jobs stand.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// Jobs, from 0, whose line does not follow that of the job before, with their lines.
+    leaps: Vec<(u64, u64)>,
+}
+
+impl Places {
+    fn note(&mut self, nth: u64, line: u64) {
+        if self.leaps.last().is_none_or(|(of, at)| line - at != nth - of) {
+            self.leaps.push((nth, line));
+        }
+    }
+
+    fn line_of(&self, nth: u64) -> u64 {
+        let before = self.leaps.partition_point(|(of, _)| *of <= nth);
+        let last = before.checked_sub(1).and_then(|at| self.leaps.get(at));
+        last.map_or(nth + 1, |(of, line)| line + nth - of)
+    }
+
+    /// An error that names a job of a request by its number (`job 3: …`), with its line instead. `before`: so many jobs stand
+    /// before those of the request.
+    pub(super) fn name_line(&self, error: Error, before: u64) -> Error {
+        let worded = |text: &str| {
+            let (nth, why) = text.strip_prefix("job ")?.split_once(": ")?;
+            Some(format!("line {}: {why}", self.line_of(before + nth.parse::<u64>().ok()?.checked_sub(1)?)))
+        };
+        match error {
+            Error::Client(ClientError::Refused(refused)) => {
+                let message = worded(&refused.message).unwrap_or_else(|| refused.message.clone());
+                Error::Client(ClientError::Refused(RpcError { message, ..refused }))
+            }
+            Error::NotFound(text) => Error::NotFound(worded(&text).unwrap_or(text)),
+            Error::Refused(text) => Error::Refused(worded(&text).unwrap_or(text)),
+            Error::Usage(text) => Error::Usage(worded(&text).unwrap_or(text)),
+            other => other,
         }
     }
 }

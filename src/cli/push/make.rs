@@ -13,8 +13,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::cli::args::push::PushArgs;
 use crate::cli::context;
 use crate::error::Error;
+use crate::model::after::{AfterFailed, Parent};
 use crate::model::trace::{TRACEPARENT, TRACESTATE, TraceError};
-use crate::model::{EXEC, ExecArgs, OsText, TraceContext, UnixMicros};
+use crate::model::{EXEC, ExecArgs, JobId, OsText, TraceContext, UnixMicros};
 use crate::wire::control::{PushJob, Span};
 use crate::wire::push::one_line;
 
@@ -35,6 +36,8 @@ pub(super) struct Common {
     key: Option<String>,
     traceparent: Option<String>,
     tracestate: Option<String>,
+    after: Vec<Parent>,
+    after_failed: Option<AfterFailed>,
     env: BTreeMap<String, OsText>,
     cwd: OsText,
 }
@@ -57,6 +60,8 @@ impl Common {
             key: args.key.clone(),
             traceparent,
             tracestate,
+            after: args.after.iter().map(|id| Parent::Job(JobId(*id))).collect(),
+            after_failed: args.after_failed,
             env: args.env.iter().cloned().collect(),
             cwd: if args.command.is_empty() { OsText::default() } else { folder(args.cwd.as_deref())? },
         })
@@ -78,6 +83,9 @@ impl Common {
             key: self.key.clone(),
             traceparent: self.traceparent.clone(),
             tracestate: self.tracestate.clone(),
+            name: None,
+            after: self.after.clone(),
+            after_failed: self.after_failed,
         }
     }
 
@@ -129,6 +137,12 @@ impl Common {
         if job.traceparent.is_none() && job.tracestate.is_none() {
             job.traceparent.clone_from(&self.traceparent);
             job.tracestate.clone_from(&self.tracestate);
+        }
+        if job.after.is_empty() {
+            job.after.clone_from(&self.after);
+        }
+        if !job.after.is_empty() {
+            job.after_failed = job.after_failed.or(self.after_failed);
         }
         Ok(job)
     }
@@ -235,6 +249,8 @@ mod tests {
             key: None,
             traceparent: None,
             tracestate: None,
+            after: Vec::new(),
+            after_failed: None,
             env: BTreeMap::new(),
             cwd: OsText::from("/here"),
         }

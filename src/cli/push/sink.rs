@@ -14,6 +14,7 @@ use crate::cli::{output, reach};
 use crate::client::{Client, ClientError, Patience};
 use crate::clock;
 use crate::error::Error;
+use crate::model::after::{BadLink, LinkError};
 use crate::model::change::{Reply, Request};
 use crate::model::{NewJob, Pushed, QueueName, UnixMicros};
 use crate::store::{Store, StoreError};
@@ -127,7 +128,8 @@ impl<'a> Sink<'a> {
                     Err(Error::Store(StoreError::Held { .. })) => self.to = To::open(self.context, self.only_master)?,
                     pushed => {
                         let none = || Error::Failed("the store took no job".to_owned());
-                        return pushed?.first().copied().ok_or_else(none);
+                        let pushed = pushed?.map_err(|bad| unlinked(&bad.why, bad.why.to_string()))?;
+                        return pushed.first().copied().ok_or_else(none);
                     }
                 }
                 continue;
@@ -256,7 +258,8 @@ impl Prepared {
 
     /// All of them or none.
     pub(super) fn push(self, store: &mut dyn Store, ids: bool) -> Result<PushedMany, Error> {
-        Ok(PushedMany::new(&apply(store, self.jobs, self.now)?, ids))
+        let pushed = apply(store, self.jobs, self.now)?;
+        Ok(PushedMany::new(&pushed.map_err(|bad| unlinked(&bad.why, bad.to_string()))?, ids))
     }
 }
 
@@ -265,15 +268,25 @@ pub(super) fn garbled(error: serde_json::Error) -> Error {
     Error::Failed(format!("cannot read a job back: {error}"))
 }
 
+/// For a push of which one job cannot come after what it names.
+pub(super) fn unlinked(why: &LinkError, text: String) -> Error {
+    match why.exit_code() {
+        4 => Error::NotFound(text),
+        5 => Error::Refused(text),
+        _ => Error::Usage(text),
+    }
+}
+
 /// `now` is also the time from which the delays of the jobs were counted.
-fn apply(store: &mut dyn Store, jobs: Vec<NewJob>, now: UnixMicros) -> Result<Vec<Pushed>, Error> {
+fn apply(store: &mut dyn Store, jobs: Vec<NewJob>, now: UnixMicros) -> Result<Result<Vec<Pushed>, BadLink>, Error> {
     let jobs: Arc<[NewJob]> = jobs.into();
     let applied = store.apply(0, &[Request::Push(jobs).into()], now).map_err(|error| match error {
         StoreError::Io(_) => Error::Failed(format!("it is unknown whether anything was added: {error}")),
         certain => certain.into(),
     });
     match applied?.replies.pop() {
-        Some(Reply::Pushed(pushed)) => Ok(pushed),
+        Some(Reply::Pushed(pushed)) => Ok(Ok(pushed)),
+        Some(Reply::BadLink(bad)) => Ok(Err(bad)),
         Some(Reply::Full(full)) => Err(Error::Failed(full.to_string())),
         other => Err(Error::Failed(format!("the store answered a push with {other:?}"))),
     }

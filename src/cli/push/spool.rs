@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 
+use super::input::Places;
 use crate::wire::control::PushJob;
 
 /// Being filled.
@@ -12,12 +13,15 @@ pub(super) struct Spool {
     pub(super) count: u64,
     /// Which is the first without a unique key, from 0.
     pub(super) unkeyed: Option<u64>,
+    /// In which lines they stand.
+    pub(super) places: Places,
     bytes: u64,
 }
 
 impl Spool {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { file: BufWriter::with_capacity(1 << 18, tempfile::tempfile()?), count: 0, unkeyed: None, bytes: 0 })
+        let file = BufWriter::with_capacity(1 << 18, tempfile::tempfile()?);
+        Ok(Self { file, count: 0, unkeyed: None, places: Places::default(), bytes: 0 })
     }
 
     pub(super) fn add(&mut self, job: &PushJob) -> io::Result<()> {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::thread;
 
 use super::bulk::{AGAIN, NOTHING, print_ids, spooling, worded};
+use super::input::Places;
 use super::interrupt::Interrupts;
 use super::sink::{Prepared, Sink, To};
 use super::spool::{Spool, Spooled};
@@ -47,6 +48,7 @@ struct Push<'a> {
     total: u64,
     /// Which job is the first without a unique key, from 0.
     unkeyed: Option<u64>,
+    places: Places,
     ids: bool,
     interrupts: &'a Interrupts,
     bar: Option<indicatif::ProgressBar>,
@@ -56,17 +58,17 @@ struct Push<'a> {
 pub(super) fn push(
     context: &Context,
     sink: &mut Sink<'_>,
-    spool: Spool,
+    mut spool: Spool,
     ids: bool,
     interrupts: &Interrupts,
 ) -> Result<Option<PushedMany>, Error> {
-    let (total, unkeyed) = (spool.count, spool.unkeyed);
+    let (total, unkeyed, places) = (spool.count, spool.unkeyed, std::mem::take(&mut spool.places));
     let mut spooled = spool.rewind().map_err(spooling)?;
     let bar = (!context.global.quiet && !context.global.json).then(printer::progress_bar);
     if let Some(bar) = &bar {
         bar.set_length(total);
     }
-    let push = Push { total, unkeyed, ids, interrupts, bar };
+    let push = Push { total, unkeyed, places, ids, interrupts, bar };
     let done = loop {
         let tried = push.attempt(sink, &mut spooled);
         match tried {
@@ -162,7 +164,11 @@ impl Push<'_> {
             if self.interrupts.told() {
                 return Err(Broken::Interrupted);
             }
-            let (first, count) = stager.stage(bulk, chunk.map_err(Broken::Nothing)?)?;
+            let answer = stager.stage(bulk, chunk.map_err(Broken::Nothing)?);
+            let (first, count) = answer.map_err(|broken| match broken {
+                Broken::Nothing(error) => Broken::Nothing(self.places.name_line(error, done)),
+                other => other,
+            })?;
             match ranges.last_mut() {
                 Some(last) if last.first.0 + last.count as i64 == first.0 => last.count += count,
                 _ => ranges.push(Range { first, count }),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::sink::garbled;
+use super::sink::{garbled, unlinked};
 use super::staged::Chunk;
 use crate::cli::backend;
 use crate::client::{Client, ClientError, NONE};
@@ -120,6 +120,7 @@ impl<'a> IntoStore<'a> {
                 Err(Broken::Lost(Error::Failed("another process has dropped what was begun".to_owned())))
             }
             Ok(Reply::Full(full)) => Err(Broken::Nothing(Error::Failed(full.to_string()))),
+            Ok(Reply::BadLink(bad)) => Err(Broken::Nothing(unlinked(&bad.why, bad.to_string()))),
             Ok(reply) => Ok(reply),
             // A master has started, and drops what is not committed.
             Err(error @ StoreError::Held { .. }) => Err(Broken::Lost(error.into())),

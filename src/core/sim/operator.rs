@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::master::queue;
 use super::world::{Happening, World};
 use crate::core::{Command, Event, Phase, PoolChanges, PoolId, Tag, Target, Ticket};
+use crate::model::after::{After, AfterFailed, Parent};
 use crate::model::change::Request;
 use crate::model::{JobId, NewJob, PoolName, PoolSettings, QueueName, Wanted, WorkerId};
 
@@ -49,12 +50,30 @@ impl World {
         }
         let number = self.chance.micros(1, 64);
         let wall = self.now().wall;
-        let jobs: Vec<NewJob> = (0..number).map(|_| self.job(wall)).collect();
+        let jobs: Vec<NewJob> = (0..number).map(|nth| self.linked(nth, wall)).collect();
         let queues: Vec<QueueName> = jobs.iter().map(|job| job.queue.clone()).collect();
         self.pending.push((Request::Push(jobs.into()).into(), Tag::None));
         if self.chance.often(500) {
             self.hear(Event::News { queues });
         }
+    }
+
+    /// One job in four comes after others of its push, or after a job of another, which may be over.
+    fn linked(&mut self, nth: u64, wall: crate::model::UnixMicros) -> NewJob {
+        let job = self.job(wall);
+        let failed = *self.chance.pick(&[AfterFailed::Cancel, AfterFailed::Continue]);
+        let mut parents: Vec<Parent> = Vec::new();
+        if self.chance.often(250) {
+            for _ in 0..self.chance.range(0, 3).min(nth) {
+                parents.push(Parent::Ref(format!("n{}", self.chance.range(0, nth)).into()));
+            }
+            let last = self.store.pushed();
+            if last > 0 && self.chance.often(100) {
+                parents.push(Parent::Job(JobId(self.chance.range(last.max(50) as u64 - 49, last as u64 + 1) as i64)));
+            }
+        }
+        let after = After { name: Some(format!("n{nth}").into()), parents: parents.into(), failed };
+        NewJob { after: Some(Box::new(after)), ..job }
     }
 
     fn job(&mut self, wall: crate::model::UnixMicros) -> NewJob {

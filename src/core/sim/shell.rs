@@ -81,7 +81,7 @@ impl World {
         }
         let wall = self.now().wall;
         let short = || self.faults && self.chance.often(50);
-        self.replies = self.store.apply(self.batch.iter().map(|(op, _)| op), wall, short);
+        (self.replies, self.settled) = self.store.apply(self.batch.iter().map(|(op, _)| op), wall, short);
         let wait = self.commit_time();
         self.later(wait, Happening::Replies);
     }
@@ -89,7 +89,8 @@ impl World {
     pub(super) fn hear_replies(&mut self) {
         self.committing = false;
         let (changed, next_due) = (self.store.totals(), self.store.next_due());
-        self.hear(Event::Committed { forgotten: Vec::new(), changed, next_due });
+        let freed = std::mem::take(&mut self.settled).freed;
+        self.hear(Event::Committed { forgotten: Vec::new(), changed, freed, next_due });
         let replies = std::mem::take(&mut self.replies);
         for ((op, tag), reply) in std::mem::take(&mut self.batch).into_iter().zip(replies) {
             if let Op::Request(Request::Push(jobs)) = &op {

@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::change::{Change, Finish, Next, Op, Reply, Request};
+use crate::model::after::AfterFailed;
+use crate::model::change::{Change, Finish, Next, Op, Reply, Request, Settled};
 use crate::model::queue_limits::SaidLimits;
 use crate::model::rollup::{Range, Resolution, RunCounts};
 use crate::model::shift::Shift;
-use crate::model::{JobId, Mono, Outcome, QueueName, QueueTotals, RunId, UnixMicros, WorkerId};
+use crate::model::{JobId, JobState, Mono, Outcome, QueueName, QueueTotals, RunId, UnixMicros, WorkerId};
 use crate::store::memory::MemoryStore;
-use crate::store::{HistoryFilter, Master, Records as _, RunFilter, Store as _, StoreError};
+use crate::store::{Applied, HistoryFilter, Master, Records as _, RunFilter, Store as _, StoreError};
 
 #[derive(Debug, Default)]
 pub(super) struct Store {
@@ -66,7 +67,7 @@ impl Store {
         ops: impl Iterator<Item = &'a Op>,
         at: UnixMicros,
         mut short: impl FnMut() -> bool,
-    ) -> Vec<Reply> {
+    ) -> (Vec<Reply>, Settled) {
         let mut ops: Vec<Op> = ops.cloned().collect();
         for op in &mut ops {
             match op {
@@ -79,12 +80,12 @@ impl Store {
             }
         }
         self.batch += 1;
-        let replies = sound(self.inner.apply(self.batch, &ops, at)).replies;
+        let Applied { replies, settled, .. } = sound(self.inner.apply(self.batch, &ops, at));
         for (op, reply) in ops.iter().zip(&replies) {
             self.take_note(op, reply);
         }
         self.totals = sound(self.inner.totals());
-        replies
+        (replies, settled)
     }
 
     fn take_note(&mut self, op: &Op, reply: &Reply) {
@@ -95,11 +96,25 @@ impl Store {
                 for job in jobs {
                     let other = self.running.insert(job.id, job.run);
                     assert_eq!(other, None, "job {} is handed out twice", job.id);
+                    self.check_parents(job.id);
                 }
             }
             (Op::Change(Change::Finish(finish)), _) => drop(self.running.remove(&finish.job.id)),
             (Op::Change(Change::Unclaim { job, .. }), _) => drop(self.running.remove(job)),
             _ => {}
+        }
+    }
+
+    /// A job is handed out after its parents.
+    fn check_parents(&mut self, id: JobId) {
+        let Some(job) = sound(self.inner.job(id)) else { return };
+        for parent in job.after {
+            let state = sound(self.inner.job(parent)).map(|parent| parent.state);
+            let is_over = state.is_none_or(JobState::is_final) && job.after_failed == Some(AfterFailed::Continue);
+            assert!(
+                state == Some(JobState::Succeeded) || is_over,
+                "job {id} is handed out before job {parent}: {state:?}"
+            );
         }
     }
 
@@ -124,7 +139,7 @@ impl Store {
     }
 
     pub(super) fn unfinished(&self) -> u64 {
-        self.totals.iter().map(|t| t.ready + t.scheduled + t.running).sum()
+        self.totals.iter().map(|t| t.blocked + t.ready + t.scheduled + t.running).sum()
     }
 
     pub(super) fn check(&self) {

@@ -7,7 +7,7 @@ use super::master::queue;
 use super::process::Process;
 use super::store::Store;
 use crate::core::{Core, Event, Tag};
-use crate::model::change::{Op, Reply};
+use crate::model::change::{Op, Reply, Settled};
 use crate::model::worker::Exit;
 use crate::model::{JobId, Mono, Now, UnixMicros, WorkerId};
 
@@ -57,6 +57,7 @@ pub(super) struct World {
     pub(super) pending: Vec<(Op, Tag)>,
     pub(super) batch: Vec<(Op, Tag)>,
     pub(super) replies: Vec<Reply>,
+    pub(super) settled: Settled,
     pub(super) committing: bool,
     pub(super) open: BTreeSet<u64>,
     pub(super) next_ticket: u64,
@@ -95,6 +96,7 @@ impl World {
             pending: Vec::new(),
             batch: Vec::new(),
             replies: Vec::new(),
+            settled: Settled::default(),
             committing: false,
             open: BTreeSet::new(),
             next_ticket: 1,

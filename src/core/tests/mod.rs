@@ -93,6 +93,7 @@ fn job(id: i64) -> Claimed {
         holds: Holds::default(),
         is_new: true,
         state: None,
+        parents: None,
         pushed_in: None,
         trace: None,
     }
@@ -189,12 +190,17 @@ impl Bench {
 
     /// A batch is committed, after which the store has something to promote by then.
     fn due(&mut self, next_due: Option<UnixMicros>) {
-        self.event(Event::Committed { forgotten: Vec::new(), changed: Vec::new(), next_due });
+        self.event(Event::Committed { forgotten: Vec::new(), changed: Vec::new(), freed: Vec::new(), next_due });
     }
 
     /// A batch is committed that has changed this queue.
     fn committed(&mut self, totals: QueueTotals) {
-        self.event(Event::Committed { forgotten: Vec::new(), changed: vec![totals], next_due: None });
+        self.event(Event::Committed {
+            forgotten: Vec::new(),
+            changed: vec![totals],
+            freed: Vec::new(),
+            next_due: None,
+        });
     }
 
     fn stop(&mut self, grace: Option<Duration>) {

@@ -130,6 +130,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "processors.begin" => Question::BeginRun(parse(params)?),
         "processors.end" => Question::EndRun(parse(params)?),
         "jobs.show" => Question::Look(reader::Question::Job(parse::<OneJob>(params)?.id)),
+        "jobs.graph" => Question::Look(reader::Question::Graph(parse::<OneJob>(params)?.id)),
         "jobs.wait" => Question::WaitForJob(parse(params)?),
         "operations.list" => Question::Operations,
         "operations.stop" => Question::StopOperation(parse::<OneOperation>(params)?.id),

@@ -168,6 +168,15 @@ impl Master {
                 self.answer(ticket, Err(Refused::Failed(1, full.to_string())));
                 self.drop_bulk(bulk, None);
             }
+            // Its connection may still add the jobs without that one.
+            (BulkAnswer::Added { .. }, Reply::BadLink(bad)) => {
+                self.answer(ticket, Err(Refused::Failed(bad.why.exit_code(), bad.to_string())));
+            }
+            (BulkAnswer::Committed { bulk }, Reply::BadLink(bad)) => {
+                self.drop_bulk(bulk, None);
+                let text = format!("nothing was added: {bad}");
+                self.answer(ticket, Err(Refused::Failed(bad.why.exit_code(), text)));
+            }
             (BulkAnswer::Committed { bulk } | BulkAnswer::Added { bulk, .. }, _) => {
                 self.requests.bulks.all.remove(&bulk);
                 let gone = format!("nothing was added: the bulk push {bulk} was dropped");

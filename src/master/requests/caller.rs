@@ -12,7 +12,7 @@ use crate::core::{Handle, Ticket};
 use crate::master::Master;
 use crate::model::done::Awaited;
 use crate::model::job::JobRecord;
-use crate::model::{JobId, JobState, PoolKind, WorkerId};
+use crate::model::{JobId, PoolKind, WAITING, WorkerId};
 use crate::process::identity;
 
 /// Further up nobody looks: the tree may change meanwhile.
@@ -100,7 +100,7 @@ impl Master {
     /// Refuses a wait that could not end: the job needs a worker, and every worker that serves its queue runs
     /// nothing but jobs that wait for another.
     pub(super) fn refuse_vain_wait(&self, caller: Option<WorkerId>, job: &JobRecord) -> Result<(), Refused> {
-        let Some(caller) = caller.filter(|_| matches!(job.state, JobState::Ready | JobState::Scheduled)) else {
+        let Some(caller) = caller.filter(|_| WAITING.has(job.state)) else {
             return Ok(());
         };
         let mut waiting: BTreeMap<WorkerId, usize> = BTreeMap::new();

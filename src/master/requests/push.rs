@@ -38,6 +38,10 @@ pub(in crate::master) fn pushed(reply: &Reply, form: PushForm) -> Result<Answer,
     let jobs = match reply {
         Reply::Pushed(jobs) => jobs.as_slice(),
         Reply::Full(full) => return Err(Refused::Failed(1, full.to_string())),
+        Reply::BadLink(bad) => {
+            let text = if form == PushForm::One { bad.why.to_string() } else { bad.to_string() };
+            return Err(Refused::Failed(bad.why.exit_code(), text));
+        }
         _ => &[],
     };
     match (form, jobs) {

@@ -29,6 +29,7 @@ fn job(id: i64, run: i64, pushed_in: Option<TraceContext>) -> Claimed {
         is_new: true,
         pushed_in: pushed_in.map(Box::new),
         state: None,
+        parents: None,
         trace: None,
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeStruct as _, Serializer};
 
-use crate::model::{Cause, JobId, Outcome, QueueName};
+use crate::model::{Cause, JobId, JobState, Outcome, QueueName};
 
 /// One reason.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +80,10 @@ pub enum Reason {
     Scheduled {
         due_in_s: f64,
     },
+    /// Jobs that it comes after are not done: the first of them.
+    Blocked {
+        by: Vec<(JobId, Option<JobState>)>,
+    },
     Retry {
         attempt: u32,
         of: Option<u32>,
@@ -127,6 +131,11 @@ pub enum Reason {
     },
     Expired {
         ago_s: f64,
+    },
+    /// Cancelled, as a job that it comes after has failed.
+    ParentFailed {
+        ago_s: f64,
+        by: Option<(JobId, Option<JobState>)>,
     },
     Dead {
         job: JobId,

@@ -1,10 +1,12 @@
 //! The words of each reason: its code for programs, a sentence without a full stop, the next step.
 
 use super::{Reason, Why, WhyPool, WhyProcessor};
-use crate::model::{Cause, JobId, Outcome, QueueName};
+use crate::model::{Cause, JobId, JobState, Outcome, QueueName};
 use crate::report::events::{did, failed};
 use crate::report::words;
 
+/// So many jobs are named that another waits for.
+const BLOCKERS: usize = 3;
 /// The most of an error text that is shown.
 const ERROR_CHARS: usize = 200;
 
@@ -60,6 +62,8 @@ impl Reason {
             Self::Busy { .. } => "busy",
             Self::Begins { .. } => "begins",
             Self::Scheduled { .. } => "scheduled",
+            Self::Blocked { .. } => "blocked",
+            Self::ParentFailed { .. } => "parent_failed",
             Self::Retry { .. } => "retry",
             Self::Expires { .. } => "expires",
             Self::Unique { .. } => "unique",
@@ -92,10 +96,9 @@ impl Reason {
         let on = |worker: &Option<String>| worker.as_ref().map(|name| format!(" on `{name}`")).unwrap_or_default();
         match self {
             Self::NoMaster { error: text } | Self::Unserved { problem: text } => parts(text).0.to_owned(),
-            Self::Unreachable { error } => error.clone(),
+            Self::Unreachable { error: text } | Self::Machine { problem: text } => text.clone(),
             Self::Ending { pid, state } => format!("master {pid} is {state} and begins no other job"),
             Self::Store { problem } => format!("the store takes no changes: {problem}"),
-            Self::Machine { problem } => problem.clone(),
             Self::Paused { queue } => format!("queue `{queue}` is paused"),
             Self::Limited { queue, limits, running, next_in_s } => limited(queue, limits, *running, *next_in_s),
             Self::PoolStopped { pool } => format!("pool `{pool}`, which would take it, is stopped: it has no workers"),
@@ -106,6 +109,8 @@ impl Reason {
             Self::Busy { pools, workers, longest, .. } => busy(pools, *workers, *longest),
             Self::Begins { pool } => format!("pool `{pool}` has a worker that is idle, and begins it at once"),
             Self::Scheduled { due_in_s } => format!("it is due in {}", words::seconds(*due_in_s)),
+            Self::Blocked { by } => blocked(by),
+            Self::ParentFailed { ago_s, by } => parent_failed(&ago(ago_s), by.as_ref()),
             Self::Retry { attempt, of, outcome, cause, error, due_in_s } => {
                 let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
                 let what = failed(*outcome, cause.unwrap_or(Cause::Error), error.as_deref());
@@ -189,6 +194,12 @@ impl Reason {
             Self::CircuitOpen { pool, .. } | Self::Unhealthy { pool, .. } => {
                 format!("see `queue-work status {pool}`")
             }
+            Self::Blocked { by } => blocked_next(by)?,
+            Self::ParentFailed { by, .. } => {
+                let (job, _) =
+                    (*by).filter(|(_, state)| matches!(state, Some(JobState::Dead | JobState::Cancelled)))?;
+                format!("it comes back with that one: `queue-work jobs retry {job}`")
+            }
             Self::Dead { job, .. } => format!("try it again with `queue-work jobs retry {job}`"),
             Self::Gone { .. } => "see `queue-work jobs list`".to_owned(),
             Self::Disabled { processor, .. } => format!("let it run with `queue-work processors enable {processor}`"),
@@ -249,6 +260,35 @@ fn busy(pools: &[String], workers: u32, longest: Option<(JobId, f64)>) -> String
     let (who, are) =
         if workers == 1 { ("the only worker".to_owned(), "is") } else { (format!("all {workers} workers"), "are") };
     format!("{who} of {pool} {} {are} busy{}", words::list(pools), longest.unwrap_or_default())
+}
+
+/// The first jobs of a list that can be very long.
+fn blocked(by: &[(JobId, Option<JobState>)]) -> String {
+    let named: Vec<String> = by.iter().take(BLOCKERS).map(with_state).collect();
+    match (named.is_empty(), by.len() > BLOCKERS) {
+        (true, _) => "it waits for other jobs".to_owned(),
+        (false, true) => format!("it waits for {} and more", named.join(", ")),
+        (false, false) => format!("it waits for {}", named.join(" and ")),
+    }
+}
+
+/// One that has failed is what keeps it, else the first of those that it waits for.
+fn blocked_next(by: &[(JobId, Option<JobState>)]) -> Option<String> {
+    let failed = by.iter().find(|(_, state)| matches!(state, Some(JobState::Dead | JobState::Cancelled)));
+    match (failed, by.first()) {
+        (Some((job, _)), _) => Some(format!("try that again with `queue-work jobs retry {job}`")),
+        (None, Some((job, _))) => Some(format!("see `queue-work why {job}`")),
+        (None, None) => None,
+    }
+}
+
+fn parent_failed(ago: &str, by: Option<&(JobId, Option<JobState>)>) -> String {
+    let by = by.map_or_else(|| "a job that has failed".to_owned(), with_state);
+    format!("it was cancelled {ago}, as it comes after {by}")
+}
+
+fn with_state((job, state): &(JobId, Option<JobState>)) -> String {
+    format!("job {job} ({})", state.map_or("deleted", JobState::as_str))
 }
 
 fn dead(cause: Option<Cause>, runs: u32, first: Option<&str>, last: Option<&str>) -> String {

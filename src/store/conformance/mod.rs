@@ -3,10 +3,12 @@
 //! Knows the interface only. Invariant checked after every batch: the totals are what counting the jobs gives, and
 //! the writing and the reading side agree on them.
 
+mod after;
 mod audit;
 mod autoscale_log;
 mod bulk;
 mod call_log;
+mod checks;
 mod claim;
 mod failures;
 mod finish;
@@ -35,11 +37,12 @@ use std::time::Duration;
 use super::memory::MemoryStore;
 use super::sqlite::{SqliteRecords, SqliteStore};
 use super::{Applied, Master, Membership, Records, Store};
-use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request};
+use crate::model::after::{After, Parent};
+use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request, Settled};
 use crate::model::shift::{Shift, Waits};
 use crate::model::{
     Cause, Claimed, Counters, Detail, EXEC, JobId, JobRecord, JobState, Mono, NewJob, Outcome, ProcessorName, Pushed,
-    QueueName, QueueTotals, RunId, RunRecord, States, Takes, UnixMicros, WorkerId,
+    QueueName, QueueTotals, RunId, RunRecord, States, Takes, UnixMicros, WAITING, WorkerId,
 };
 use crate::store::{JobFilter, RunFilter};
 
@@ -52,6 +55,8 @@ struct Kit {
     connect: Box<dyn Fn() -> Box<dyn Store>>,
     batch: u64,
     now: i64,
+    /// Of the last batch.
+    settled: Settled,
     /// Removed with the kit.
     _dir: Option<tempfile::TempDir>,
 }
@@ -109,7 +114,7 @@ impl Kit {
         connect: Box<dyn Fn() -> Box<dyn Store>>,
         dir: Option<tempfile::TempDir>,
     ) -> Self {
-        Self { store, records, connect, batch: 0, now: 1_700_000_000 * SECOND, _dir: dir }
+        Self { store, records, connect, batch: 0, now: 1_700_000_000 * SECOND, settled: Settled::default(), _dir: dir }
     }
 
     fn joined(mut self) -> Self {
@@ -150,8 +155,10 @@ impl Kit {
         let at = self.at();
         let before: BTreeMap<_, _> = self.store.totals().unwrap().into_iter().map(|t| (t.name.clone(), t)).collect();
         let open = self.open_runs();
-        let Applied { replies, forgotten, changed, ended_runs } = self.store.apply(self.batch, ops, at).unwrap();
+        let Applied { replies, forgotten, changed, ended_runs, settled } =
+            self.store.apply(self.batch, ops, at).unwrap();
         assert_eq!(replies.len(), ops.len());
+        self.settled = settled;
         self.check_runs(&open, &ended_runs);
         self.check_changes(before, &forgotten, changed);
         self.check_totals();
@@ -162,38 +169,6 @@ impl Kit {
 
     fn one(&mut self, op: impl Into<Op>) -> Reply {
         self.apply(&[op.into()]).pop().unwrap()
-    }
-
-    /// What a batch tells of the queues that it touched, on top of what was there, is all there is.
-    fn check_changes(
-        &mut self,
-        mut all: BTreeMap<QueueName, QueueTotals>,
-        forgotten: &[QueueName],
-        changed: Vec<QueueTotals>,
-    ) {
-        all.retain(|name, _| !forgotten.contains(name));
-        all.extend(changed.into_iter().map(|totals| (totals.name.clone(), totals)));
-        assert_eq!(all.into_values().collect::<Vec<_>>(), self.store.totals().unwrap());
-    }
-
-    fn check_totals(&mut self) {
-        let totals = self.records.queue_totals().unwrap();
-        assert_eq!(self.store.totals().unwrap(), totals);
-        let jobs = self.records.jobs(&JobFilter::default()).unwrap();
-        for t in totals {
-            let count = |state| jobs.iter().filter(|j| j.queue == t.name && j.state == state).count() as u64;
-            let counted = [JobState::Ready, JobState::Scheduled, JobState::Running, JobState::Dead].map(count);
-            assert_eq!([t.ready, t.scheduled, t.running, t.dead], counted, "{t:?}");
-            assert!(t.retrying <= t.scheduled && t.retrying_commands <= t.retrying, "{t:?}");
-            let commands = jobs.iter().filter(|j| j.queue == t.name && j.state == JobState::Ready && j.kind == EXEC);
-            assert_eq!(t.commands, commands.count() as u64, "{t:?}");
-            assert!(t.commands + t.typed.values().sum::<u64>() <= t.ready, "{t:?}");
-            assert!(self.has_unopened() || t.oldest_ready_at.is_some() == (t.ready > 0), "{t:?}");
-        }
-    }
-
-    fn has_unopened(&mut self) -> bool {
-        self.store.bulks().unwrap().iter().any(|bulk| bulk.committed)
     }
 
     fn push(&mut self, jobs: impl Into<Arc<[NewJob]>>) -> Vec<Pushed> {
@@ -261,8 +236,12 @@ impl Kit {
     /// One job, pushed and brought to a state.
     fn job_in(&mut self, state: JobState, new: NewJob) -> JobId {
         let due_at = if state == JobState::Scheduled { Some(self.later(60)) } else { new.due_at };
-        let id = self.push_one(NewJob { due_at, ..new });
-        if matches!(state, JobState::Scheduled | JobState::Ready) {
+        let after = (state == JobState::Blocked).then(|| {
+            let parent = Parent::Job(self.push_one(NewJob { queue: queue("parents"), ..job() }));
+            Box::new(After { parents: [parent].into(), ..After::default() })
+        });
+        let id = self.push_one(NewJob { due_at, after, ..new });
+        if WAITING.has(state) {
             return id;
         }
         let job = self.claim_one();
@@ -275,7 +254,7 @@ impl Kit {
             JobState::Cancelled => {
                 self.finish(&job, Outcome::Cancelled, Next::Cancelled(Cause::Cancelled), counters(0, 0, 0));
             }
-            JobState::Running | JobState::Scheduled | JobState::Ready => {}
+            JobState::Running | JobState::Blocked | JobState::Scheduled | JobState::Ready => {}
         }
         assert_eq!(self.state(id), Some(state));
         id
@@ -388,6 +367,12 @@ suite! {
         changes_go_after_a_week_in_small_steps, of_very_many_changes_the_newest_stay;
     call_log: calls_are_listed_newest_first_by_filter, calls_go_after_a_day_in_small_steps, of_very_many_calls_the_newest_stay;
     audit: deeds_are_listed_newest_first_by_filter_with_what_came_of_them, deeds_go_after_their_time_in_small_steps;
+    after: a_job_is_blocked_until_all_that_it_comes_after_have_succeeded, a_push_names_jobs_of_its_own_and_what_cannot_be_is_refused_whole,
+        what_becomes_of_the_children_of_a_job_that_failed_is_as_they_say, what_was_cancelled_comes_back_with_its_parent_down_the_line,
+        a_job_that_was_deleted_undone_cancels_its_children_for_good, very_many_children_are_told_in_steps_that_survive_the_master,
+        a_blocked_job_can_be_changed_cancelled_and_expires, the_results_of_parents_come_with_the_claim_also_when_they_are_gone,
+        a_bulk_push_has_refs_forward_and_back_and_circles_are_refused, a_bulk_push_that_is_opened_looks_at_what_became_of_parents_meanwhile,
+        who_comes_after_a_job_that_was_there_already_comes_after_that_one, what_is_free_is_claimed_within_the_same_batch;
     operations: how_far_an_operation_is_is_kept_as_it_was_told_last, of_very_many_operations_the_newest_stay;
     table_rows: rows_of_tables_are_kept_as_they_were_told_last;
     traces: a_job_keeps_its_trace_through_all_its_runs, a_job_of_a_bulk_push_keeps_its_trace, a_run_keeps_its_span;

@@ -29,7 +29,7 @@ fn in_each_state<T: Into<Op>>(kit: &mut Kit, op: impl Fn(JobId) -> T) -> Vec<(Jo
 
 pub(super) fn cancel_in_each_state(kit: &mut Kit) {
     for (before, after) in in_each_state(kit, Change::cancel) {
-        let changed = matches!(before, JobState::Ready | JobState::Scheduled);
+        let changed = WAITING.has(before);
         assert_eq!(after, Some(if changed { JobState::Cancelled } else { before }));
     }
     let id = kit.job_in(JobState::Ready, job());
@@ -107,7 +107,7 @@ pub(super) fn a_retried_job_takes_its_key_again_if_it_is_free(kit: &mut Kit) {
 }
 
 pub(super) fn a_job_whose_key_another_unfinished_job_has_is_not_retried_in_any_state_of_that(kit: &mut Kit) {
-    for state in [JobState::Scheduled, JobState::Ready, JobState::Running] {
+    for state in [JobState::Blocked, JobState::Scheduled, JobState::Ready, JobState::Running] {
         for ended in [JobState::Dead, JobState::Cancelled] {
             let key = format!("{state:?} {ended:?}");
             let first = kit.job_in(ended, unique(&key));
@@ -131,7 +131,7 @@ pub(super) fn set_in_each_state(kit: &mut Kit) {
         assert_eq!(after, Some(before));
     }
     let all = kit.records.jobs(&JobFilter::default()).unwrap();
-    assert_eq!(all.iter().filter(|job| job.priority == 7).count(), 2, "the one that was ready, and the scheduled one");
+    assert_eq!(all.iter().filter(|job| job.priority == 7).count(), 3, "those that waited");
 }
 
 pub(super) fn a_job_that_waits_goes_to_another_queue_priority_and_time(kit: &mut Kit) {

@@ -155,7 +155,7 @@ pub(super) fn a_queue_of_no_use_is_forgotten_with_its_last_run(kit: &mut Kit) {
 
 pub(super) fn a_queue_is_kept_while_anything_belongs_to_it(kit: &mut Kit) {
     let keep = Keep { succeeded_since: kit.at(), dead_since: kit.at(), ..kit.keep_nothing() };
-    for state in JobState::ALL {
+    for state in JobState::ALL.into_iter().filter(|state| *state != JobState::Blocked) {
         let id = kit.job_in(state, job());
         assert_eq!(kit.prune_serving(keep, &[]), u64::from(state == JobState::Dead || state == JobState::Cancelled));
         assert_eq!(on_record(kit), ["default"], "{state:?}");

@@ -44,6 +44,7 @@ pub(super) fn a_job_keeps_everything_it_was_pushed_with(kit: &mut Kit) {
         label: Some("nächtlich, 2".into()),
         key: Some("kunde 1".into()),
         pushed_in: None,
+        after: None,
     };
     let id = kit.push_one(new.clone());
     let record = kit.job(id);

@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::after::AfterFailed;
 use crate::model::bulk::BulkStep;
 use crate::model::change::{Change, Request};
+use crate::model::graph::Side;
 use crate::model::job::Progress;
 use crate::model::queue_limits::Override;
 use crate::model::{ArgsFilter, BulkId, UNFINISHED};
@@ -13,6 +15,9 @@ use crate::store::{ErrorFilter, FailureFilter, WorkerFilter};
 
 /// Queue and type, due, expiry and unique key of a job.
 type Rough = ((u8, u8), Option<i64>, Option<i64>, Option<u8>);
+/// Jobs, each with those that it comes after: by their ids, or where it is below zero by their place in the push; and what
+/// becomes of it if they fail.
+type Linked = Vec<(Rough, Vec<i64>, u8)>;
 
 /// One step, in terms of "the n-th job or claim so far".
 #[derive(Clone, Debug)]
@@ -74,9 +79,10 @@ enum Step {
         limit: u32,
         served: Vec<u8>,
     },
+    PushLinked(Linked),
     Stage {
         bulk: i64,
-        jobs: Vec<Rough>,
+        jobs: Linked,
     },
     Bulk {
         bulk: i64,
@@ -118,14 +124,19 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..9_i64, 0..9_i64, 0..9_i64, 1..5_u32, proptest::collection::vec(0..4_u8, 0..2)).prop_map(
             |(succeeded, dead, runs, limit, served)| Step::Prune { succeeded, dead, runs, limit, served }
         ),
-        3 => (0..4_i64, proptest::collection::vec(((0..3_u8, 0..4_u8), near(), near(), proptest::option::of(0..3_u8)), 1..5))
-            .prop_map(|(bulk, jobs)| Step::Stage { bulk, jobs }),
+        4 => linked().prop_map(Step::PushLinked),
+        3 => (0..4_i64, linked()).prop_map(|(bulk, jobs)| Step::Stage { bulk, jobs }),
         6 => (1..4_i64, 0..6_u8, 1..4_u32).prop_map(|(bulk, how, limit)| Step::Bulk { bulk, how, limit }),
         2 => (any::<bool>(), -5..6_i64, 0..4_u32).prop_map(|(expiry, by, limit)| Step::Shift { expiry, by, limit }),
         9 => super::random_processors::deed().prop_map(Step::Processor),
         3 => (0..4_i64).prop_map(Step::Pass),
         1 => Just(Step::Restart),
     ]
+}
+
+fn linked() -> impl Strategy<Value = Linked> {
+    let rough = ((0..3_u8, 0..4_u8), near(), near(), proptest::option::of(0..3_u8));
+    proptest::collection::vec((rough, proptest::collection::vec(-7..20_i64, 0..3), 0..3_u8), 1..5)
 }
 
 fn near() -> impl Strategy<Value = Option<i64>> {
@@ -151,6 +162,7 @@ fn op(kit: &mut Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
         }]))
         .into(),
         Step::Limit { set, queue, limits, until } => limit(kit, *set, *queue, *limits, *until),
+        Step::PushLinked(jobs) => Request::Push(with_links(kit, jobs, 0)).into(),
         Step::NameType(n) => Change::NameTypes(Arc::new([kind(*n).into()].into())).into(),
         Step::Sort => Change::Sort { limit: 1000 }.into(),
         Step::Claim { takes, lanes, total, at_once, max_bytes } => Change::Claim(Claim {
@@ -202,7 +214,7 @@ fn op(kit: &mut Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
         }
         Step::Stage { bulk: 0, .. } => Request::Bulk(BulkStep::Begin(super::bulk::owner())).into(),
         Step::Stage { bulk, jobs } => {
-            let jobs = jobs.iter().map(|job| rough(kit, job)).collect();
+            let jobs = with_links(kit, jobs, *bulk);
             Request::Bulk(BulkStep::Stage { bulk: BulkId(*bulk), jobs }).into()
         }
         Step::Bulk { bulk, how, limit } => Request::Bulk(bulk_step(BulkId(*bulk), *how, *limit)).into(),
@@ -242,6 +254,22 @@ fn rough(kit: &Kit, ((queue, of), due, expires, unique): &Rough) -> NewJob {
     }
 }
 
+/// Jobs of a step have refs by their place; those of a bulk push may name some of later steps.
+fn with_links(kit: &Kit, jobs: &Linked, bulk: i64) -> Arc<[NewJob]> {
+    let linked = jobs.iter().enumerate().map(|(nth, (job, parents, failed))| {
+        let parents = parents.iter().map(|&n| match n {
+            1.. => Parent::Job(JobId(n)),
+            _ if bulk == 0 => Parent::Ref(format!("n{}", n.unsigned_abs() as usize % jobs.len()).into()),
+            _ => Parent::Ref(format!("n{}", n.unsigned_abs()).into()),
+        });
+        let name = if bulk == 0 { nth as i64 } else { kit.batch as i64 % 8 + nth as i64 };
+        let failed = AfterFailed::ALL[usize::from(*failed)];
+        let after = After { name: Some(format!("n{name}").into()), parents: parents.collect(), failed };
+        NewJob { after: Some(Box::new(after)), ..rough(kit, job) }
+    });
+    linked.collect()
+}
+
 fn bulk_step(bulk: BulkId, how: u8, limit: u32) -> BulkStep {
     match how {
         0 => BulkStep::Begin(super::bulk::owner()),
@@ -263,9 +291,17 @@ fn everything(kit: &mut Kit) -> String {
     let (totals, due) = (kit.records.queue_totals().unwrap(), kit.store.next_due().unwrap());
     let bulks = kit.store.bulks().unwrap();
     let processors = super::random_processors::everything(kit);
+    let links: Vec<_> = jobs
+        .iter()
+        .flat_map(|job| [(job.id, Side::Parents), (job.id, Side::Children)])
+        .map(|(id, side)| kit.records.links(id, side, 5).unwrap())
+        .collect();
     let now = kit.at();
     let failures = kit.records.failures(&FailureFilter::default(), now).unwrap();
-    format!("{failures:#?}{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}{bulks:?}{processors}{}", lists(kit, &jobs))
+    format!(
+        "{failures:#?}{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}{bulks:?}{links:?}{processors}{}",
+        lists(kit, &jobs)
+    )
 }
 
 /// The same jobs as filters find them, each by another key.
@@ -336,6 +372,7 @@ fn agree(steps: &[Step]) {
                 let Some(op) = op(&mut a, &claims, step) else { continue };
                 let (left, right) = (a.one(op.clone()), b.one(op));
                 assert_eq!(format!("{left:?}"), format!("{right:?}"), "{step:?}");
+                assert_eq!(a.settled, b.settled, "{step:?}");
                 if let Reply::Claimed { jobs, .. } = left {
                     claims.extend(jobs.into_iter().map(Arc::new));
                 }

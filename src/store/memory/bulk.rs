@@ -5,11 +5,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ops::wait_of;
+use super::after::Refs;
+use super::push::wait_of;
 use super::state::{Bulk, Job, Place, State};
 use crate::model::bulk::{BulkStep, OpenBulk, Opened};
 use crate::model::change::Reply;
 use crate::model::{BulkId, JobId, Lane, NewJob, UnixMicros};
+
+/// What became of the key of a job that is opened.
+enum Key {
+    /// It was opened before, or never was one of a bulk push.
+    NotStaged,
+    /// It has its key, if it asks for one.
+    Taken,
+    Held(JobId),
+}
 
 impl State {
     pub(super) fn bulk(&mut self, step: &BulkStep, at: UnixMicros) -> Reply {
@@ -21,6 +31,7 @@ impl State {
                     committed: false,
                     dropped: false,
                     staged_in: BTreeSet::new(),
+                    refs: Refs::default(),
                     jobs: BTreeMap::new(),
                 };
                 self.bulks.insert(self.bulk_high, bulk);
@@ -56,6 +67,11 @@ impl State {
     }
 
     fn stage(&mut self, bulk: BulkId, jobs: &[NewJob], at: UnixMicros) -> Reply {
+        let linked = jobs.iter().any(|job| job.after.is_some());
+        let standings = match if linked { self.check_staged(bulk, jobs) } else { Ok(Vec::new()) } {
+            Ok(standings) => standings,
+            Err(bad) => return Reply::BadLink(bad),
+        };
         let first = self.job_high + 1;
         for new in jobs {
             self.queue(&new.queue);
@@ -78,10 +94,16 @@ impl State {
                 bulk.jobs.insert(self.job_high, job);
             }
         }
+        if linked {
+            self.link_staged(bulk, first, jobs, &standings);
+        }
         if jobs.is_empty() { Reply::Count(0) } else { Reply::Staged { first: JobId(first) } }
     }
 
     fn commit_bulk(&mut self, bulk: BulkId) -> Reply {
+        if let Err(bad) = self.resolve_staged(bulk) {
+            return Reply::BadLink(bad);
+        }
         let mut jobs = Vec::new();
         if let Some(bulk) = self.bulks.get_mut(&bulk.0) {
             bulk.committed = true;
@@ -96,17 +118,22 @@ impl State {
 
     fn open_bulk(&mut self, bulk: BulkId, limit: u32) -> Reply {
         let mut opened = Opened::default();
-        for _ in 0..limit {
-            let first = self.bulks.get(&bulk.0).and_then(|bulk| bulk.jobs.keys().next().copied());
-            let Some(id) = first else { break };
-            match self.open_one(id) {
-                None => opened.note(JobId(id)),
-                Some(holder) => {
+        let staged = self.bulks.get(&bulk.0).into_iter().flat_map(|bulk| bulk.jobs.keys());
+        let ids: Vec<i64> = staged.take(limit as usize).copied().collect();
+        let mut added = Vec::new();
+        for id in ids {
+            match self.open_key(id) {
+                Key::Held(holder) => {
                     opened.note(holder);
                     opened.duplicates.push((JobId(id), holder));
                 }
+                Key::Taken | Key::NotStaged => {
+                    opened.note(JobId(id));
+                    added.push(id);
+                }
             }
         }
+        self.place_opened(&added);
         opened.more = self.bulks.get(&bulk.0).is_some_and(|bulk| !bulk.jobs.is_empty());
         if !opened.more {
             self.bulks.remove(&bulk.0);
@@ -114,20 +141,51 @@ impl State {
         Reply::Opened(opened)
     }
 
-    /// Opens a job that is not opened yet, if it is one; gives the holder of its key where that is another.
-    pub(super) fn open_one(&mut self, id: i64) -> Option<JobId> {
-        let bulk = self.bulks.values_mut().find(|bulk| bulk.committed && bulk.jobs.contains_key(&id))?;
-        bulk.jobs.remove(&id);
-        let mut job = self.take(id)?;
-        if let Some(key) = &job.new.unique {
-            if let Some(&holder) = self.uniques.get(&**key) {
-                return Some(JobId(holder));
-            }
-            self.uniques.insert(key.to_string(), id);
+    /// Opens a job that is not opened yet, if it is one.
+    pub(super) fn open_one(&mut self, id: i64) {
+        if matches!(self.open_key(id), Key::Taken) {
+            self.place_opened(&[id]);
         }
-        job.place = if job.due_at > job.pushed_at { Place::Scheduled } else { Place::Ready };
-        self.put(id, job);
-        None
+    }
+
+    /// The first part of that: the job takes its key, or is gone where another has it.
+    fn open_key(&mut self, id: i64) -> Key {
+        let Some(bulk) = self.bulks.values_mut().find(|bulk| bulk.committed && bulk.jobs.contains_key(&id)) else {
+            return Key::NotStaged;
+        };
+        bulk.jobs.remove(&id);
+        let Some(key) = self.jobs.get(&id).and_then(|job| job.new.unique.clone()) else { return Key::Taken };
+        if let Some(&holder) = self.uniques.get(&*key) {
+            self.take(id);
+            self.unlink(id);
+            self.adopt(id, holder);
+            return Key::Held(JobId(holder));
+        }
+        self.uniques.insert(key.into(), id);
+        Key::Taken
+    }
+
+    /// The second part: first those that come after no others.
+    fn place_opened(&mut self, ids: &[i64]) {
+        for wanted in [false, true] {
+            for &id in ids {
+                let is_linked = self.waits.failed(id);
+                let Some(mut job) = self.jobs.get(&id).filter(|_| is_linked.is_some() == wanted).cloned() else {
+                    continue;
+                };
+                self.take(id);
+                job.place = match is_linked {
+                    Some(_) => Place::Blocked,
+                    None if job.due_at > job.pushed_at => Place::Scheduled,
+                    None => Place::Ready,
+                };
+                job.lane = self.lane_of(&job.new.kind);
+                self.put(id, job);
+                if let Some(failed) = is_linked {
+                    self.put_where_it_belongs(id, failed);
+                }
+            }
+        }
     }
 
     fn drop_bulk(&mut self, id: BulkId, limit: u32) -> Reply {
@@ -136,11 +194,15 @@ impl State {
         for job in &found {
             bulk.jobs.remove(job);
         }
-        if !bulk.jobs.is_empty() {
-            bulk.dropped = true;
-            return Reply::Count(u64::from(limit));
+        let is_over = bulk.jobs.is_empty();
+        for job in &found {
+            self.unlink(*job);
         }
-        self.bulks.remove(&id.0);
-        Reply::Count((found.len() as u64).min(u64::from(limit).saturating_sub(1)))
+        let Some(bulk) = self.bulks.get_mut(&id.0).filter(|_| !is_over) else {
+            self.bulks.remove(&id.0);
+            return Reply::Count((found.len() as u64).min(u64::from(limit).saturating_sub(1)));
+        };
+        bulk.dropped = true;
+        Reply::Count(u64::from(limit))
     }
 }

@@ -11,7 +11,7 @@ use crate::model::{QueueName, QueueTotals, UnixMicros};
 
 impl State {
     /// At the end of a batch: the totals of the queues that it touched. `master`: it may have given ids to runs.
-    pub(super) fn settle(&mut self, master: bool, at: UnixMicros) -> Vec<QueueTotals> {
+    pub(super) fn close_batch(&mut self, master: bool, at: UnixMicros) -> Vec<QueueTotals> {
         let high = if master { self.run_high } else { 0 };
         let before = std::mem::take(&mut self.before);
         for (name, before) in &before {
@@ -55,6 +55,6 @@ impl State {
 }
 
 fn is_empty(Queue { totals, cancelled, .. }: &Queue) -> bool {
-    let QueueTotals { paused, ready, scheduled, running, dead, .. } = totals;
-    !paused && [ready, scheduled, running, dead, cancelled].into_iter().all(|count| *count == 0)
+    let QueueTotals { paused, blocked, ready, scheduled, running, dead, .. } = totals;
+    !paused && [blocked, ready, scheduled, running, dead, cancelled].into_iter().all(|count| *count == 0)
 }

@@ -134,13 +134,13 @@ impl State {
         let mut is_there = |job: &NewJob| {
             job.unique.as_deref().is_some_and(|key| !keys.insert(key.to_owned()) || self.uniques.contains_key(key))
         };
-        let ready = jobs.iter().filter(|job| job.due_at.is_none_or(|due_at| due_at <= at));
+        let ready = jobs.iter().filter(|job| !job.has_parents() && job.due_at.is_none_or(|due_at| due_at <= at));
         self.full(ready.filter(|job| !is_there(job)).map(|job| &job.queue))
     }
 
     pub(super) fn full_of_bulk(&self, bulk: BulkId) -> Option<Reply> {
         let jobs = self.bulks.get(&bulk.0)?.jobs.values();
-        self.full(jobs.filter(|job| job.due_at <= job.pushed_at).map(|job| &job.new.queue))
+        self.full(jobs.filter(|job| !job.new.has_parents() && job.due_at <= job.pushed_at).map(|job| &job.new.queue))
     }
 
     fn full<'q>(&self, jobs: impl Iterator<Item = &'q QueueName>) -> Option<Reply> {

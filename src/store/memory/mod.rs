@@ -3,6 +3,7 @@
 //! Keeps nothing. Invariant: it answers as the SQLite store does, record for record; the conformance suite and a
 //! comparison over random operations hold both to it.
 
+mod after;
 mod audit;
 mod autoscale_log;
 mod bulk;
@@ -16,6 +17,7 @@ mod members;
 mod operations;
 mod ops;
 mod processors;
+mod push;
 mod records;
 mod rollups;
 mod state;
@@ -160,7 +162,7 @@ impl Store for MemoryStore {
             return Ok(Recovered::default());
         }
         let released = state.recover(dead, at);
-        state.settle(true, at);
+        state.close_batch(true, at);
         state.tell_others(self.generation);
         Ok(Recovered { released })
     }
@@ -186,12 +188,19 @@ impl Store for MemoryStore {
             }
         }
         let generation = self.generation.unwrap_or_default();
-        let replies = ops.iter().map(|op| state.apply(op, generation, at)).collect();
-        let changed = state.settle(self.generation.is_some(), at);
+        state.begin_batch(at);
+        let apply = |op| {
+            let reply = state.apply(op, generation, at);
+            state.settle();
+            reply
+        };
+        let replies = ops.iter().map(apply).collect();
+        let changed = state.close_batch(self.generation.is_some(), at);
         let forgotten = std::mem::take(&mut state.forgotten);
         let ended_runs = std::mem::take(&mut state.ended_runs);
+        let settled = state.take_settled();
         state.tell_others(self.generation);
-        Ok(Applied { replies, forgotten, changed, ended_runs })
+        Ok(Applied { replies, forgotten, changed, ended_runs, settled })
     }
 
     fn applied_by(&mut self, _batch: u64) -> Option<Applied> {

@@ -10,8 +10,8 @@ use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
 use crate::model::shift::FIXED_US;
 use crate::model::{
-    Cause, Claimed, Counters, Fingerprint, Generation, Holds, JobAction, JobId, JobState, NewJob, Outcome,
-    ProcessorRunId, Pushed, QueueName, RunId, Setting, States, UnixMicros,
+    Cause, Claimed, Counters, Fingerprint, Generation, Holds, JobAction, JobId, JobState, Outcome, QueueName, RunId,
+    Setting, States, UnixMicros,
 };
 use crate::store::{Duty, EXPIRED_PER_CLAIM};
 
@@ -61,7 +61,7 @@ impl State {
     fn apply_request(&mut self, request: &Request, ours: Generation, at: UnixMicros) -> Reply {
         match request {
             Request::Push(jobs) if let Some(full) = self.full_of(jobs, at) => full,
-            Request::Push(jobs) => Reply::Pushed(jobs.iter().map(|job| self.push(job, None, at)).collect()),
+            Request::Push(jobs) => self.push_all(jobs, at),
             Request::Bulk(step) => self.bulk(step, at),
             Request::Act { job, only, action } => self.act(*job, *only, action, ours, at),
             Request::Pause { queue, paused } => {
@@ -79,36 +79,6 @@ impl State {
             Request::BeginRun(begin) => self.begin_run(begin, at),
             Request::EndRun { run, state, note } => self.end_foreign(*run, *state, note.as_deref(), at),
         }
-    }
-
-    pub(super) fn push(&mut self, new: &NewJob, run: Option<ProcessorRunId>, at: UnixMicros) -> Pushed {
-        if let Some(&id) = new.unique.as_deref().and_then(|key| self.uniques.get(key)) {
-            return Pushed { id: JobId(id), deduplicated: true };
-        }
-        self.job_high += 1;
-        self.queue(&new.queue).totals.pushed_total += 1;
-        let id = self.job_high;
-        if let Some(key) = &new.unique {
-            self.uniques.insert(key.to_string(), id);
-        }
-        let due_at = new.due_at.unwrap_or(at);
-        let place = if due_at > at { Place::Scheduled } else { Place::Ready };
-        self.put(
-            id,
-            Job {
-                new: new.clone(),
-                pushed_at: at,
-                due_at,
-                wait: wait_of(new),
-                place,
-                lane: self.lane_of(&new.kind),
-                past: None,
-                max_attempts: new.max_attempts,
-                progress: None,
-                processor_run: run,
-            },
-        );
-        Pushed { id: JobId(id), deduplicated: false }
     }
 
     fn claim(&mut self, claim: &Claim, generation: Generation, at: UnixMicros) -> Reply {
@@ -161,6 +131,7 @@ impl State {
             holds: Holds { unique: job.new.unique.is_some(), run: job.processor_run },
             is_new: job.past.is_none(),
             state: job.past.and(job.progress.as_ref()).and_then(|progress| progress.state.clone()),
+            parents: self.results_for(id),
             pushed_in: job.new.pushed_in.clone(),
             trace: None,
         };
@@ -181,6 +152,7 @@ impl State {
         self.let_go(id, &job, || RunEnd::waiting(ProcessorRunState::Cancelled, note, at));
         job.place = Place::Ended { state: JobState::Cancelled, cause, error: None, fingerprint: None, at };
         self.put(id, job);
+        self.changes_fate(id);
     }
 
     fn current(&self, job: JobId, run: RunId) -> Option<Running> {
@@ -234,6 +206,7 @@ impl State {
             return reply;
         }
         if let (Next::Succeeded | Next::Dead(_) | Next::Cancelled(_), Some(job)) = (next, self.jobs.get(&id).cloned()) {
+            self.changes_fate(id);
             self.let_go(id, &job, || RunEnd::of(f));
         } else if let Some(run) = f.job.holds.run {
             self.run_started(run, f.started_at);
@@ -251,6 +224,8 @@ impl State {
         for &id in &expired {
             self.expire(id, at);
         }
+        self.settle();
+        self.settle_on(limit);
         let mut queues = self.end_limits(at);
         for id in self.due(at, limit) {
             if let Some(mut job) = self.take(id) {
@@ -286,8 +261,8 @@ impl State {
         match action {
             JobAction::Retry | JobAction::RetryAt(_) => {
                 let due_at = if let JobAction::RetryAt(due_at) = action { (*due_at).max(at) } else { at };
-                if let Some(by) = self.retry(id, due_at, at) {
-                    return Reply::Held { by };
+                if let Some(refused) = self.retry(id, due_at, at) {
+                    return refused;
                 }
             }
             JobAction::Cancel => self.cancel(id.0, Cause::Cancelled, None, at),
@@ -308,11 +283,15 @@ impl State {
         reply
     }
 
-    /// The unfinished job that has its unique key, and with it keeps it from being ready.
-    fn retry(&mut self, id: JobId, due_at: UnixMicros, at: UnixMicros) -> Option<JobId> {
+    /// The reason why it is not.
+    fn retry(&mut self, id: JobId, due_at: UnixMicros, at: UnixMicros) -> Option<Reply> {
+        let is_held = match self.is_held(id.0) {
+            Ok(is_held) => is_held,
+            Err((parent, is_gone)) => return Some(Reply::ParentFailed { parent, is_gone }),
+        };
         if let Some(key) = self.jobs.get(&id.0).and_then(|job| job.new.unique.as_deref()).map(str::to_owned) {
             if let Some(&by) = self.uniques.get(&key).filter(|&&by| by != id.0) {
-                return Some(JobId(by));
+                return Some(Reply::Held { by: JobId(by) });
             }
             self.uniques.insert(key, id.0);
         }
@@ -320,8 +299,16 @@ impl State {
             job.past = Some(Counters::default());
             job.max_attempts = job.new.max_attempts;
             job.due_at = due_at;
-            job.place = if due_at > at { Place::Scheduled } else { Place::Ready };
+            let is_over = matches!(job.place, Place::Ended { .. });
+            job.place = match is_held {
+                true => Place::Blocked,
+                false if due_at > at => Place::Scheduled,
+                false => Place::Ready,
+            };
             self.put(id.0, job);
+            if is_over {
+                self.changes_fate(id.0);
+            }
         }
         None
     }
@@ -339,7 +326,11 @@ impl State {
             let length = wait.map(|wait| i64::try_from(wait.as_micros()).unwrap_or(i64::MAX));
             job.wait = length.or_else(|| job.past.is_some().then_some(FIXED_US));
         }
-        job.place = if job.due_at > at { Place::Scheduled } else { Place::Ready };
+        job.place = match job.place {
+            Place::Blocked => Place::Blocked,
+            _ if job.due_at > at => Place::Scheduled,
+            _ => Place::Ready,
+        };
         let queue = job.new.queue.clone();
         self.put(id.0, job);
         Some(queue)
@@ -348,6 +339,8 @@ impl State {
     pub(super) fn forget(&mut self, id: i64, at: UnixMicros) {
         if let Some(job) = self.take(id) {
             self.let_go(id, &job, || RunEnd::waiting(ProcessorRunState::Cancelled, Some("deleted"), at));
+            self.unlink(id);
+            self.changes_fate(id);
         }
     }
 
@@ -386,9 +379,4 @@ fn run_of(f: &Finish, generation: Generation) -> Run {
         ended_at: f.ended_at,
         waited_us: f.started_at.since(f.job.due_at).as_micros() as i64,
     }
-}
-
-/// How long a job is to wait, if that was said as a length.
-pub(super) fn wait_of(new: &NewJob) -> Option<i64> {
-    new.wait.map(|wait| i64::try_from(wait.as_micros()).unwrap_or(i64::MAX))
 }

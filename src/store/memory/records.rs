@@ -12,6 +12,8 @@ use super::state::{Job, Place, Run, State};
 use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
+use crate::model::graph::{Link, Side};
+use crate::model::job::SHOWN_PARENTS;
 use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
@@ -85,6 +87,8 @@ impl State {
             key: job.new.key.as_deref().map(str::to_owned),
             traceparent: job.new.pushed_in.as_deref().map(ToString::to_string),
             tracestate: job.new.pushed_in.as_deref().and_then(|context| context.state.as_deref()).map(str::to_owned),
+            after: self.waits.parents(id).map(|(parent, _)| JobId(*parent)).take(SHOWN_PARENTS).collect(),
+            after_failed: self.waits.failed(id),
             counters: Counters { releases_in_a_row: 0, ..job.past.unwrap_or_default() },
             max_attempts: job.max_attempts,
             timeout_s: job.new.timeout.map(|t| t.as_micros() as f64 / 1e6),
@@ -158,6 +162,10 @@ impl Records for MemoryStore {
         let state = self.state();
         let most = filter.limit.map_or(usize::MAX, |limit| limit as usize);
         Ok(state.like(filter).take(most).map(|(id, job)| (JobId(*id), job.state())).collect())
+    }
+
+    fn links(&mut self, id: JobId, side: Side, limit: u32) -> Result<Vec<Link>, StoreError> {
+        Ok(self.state().links(id.0, side, limit))
     }
 
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {

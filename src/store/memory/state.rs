@@ -13,7 +13,7 @@ use crate::model::job::Progress;
 use crate::model::operation::Operation;
 use crate::model::processor::{EndedRun, ProcessorRecord};
 use crate::model::run_end::RunEnd;
-use crate::model::shift::Waits;
+use crate::model::shift;
 use crate::model::trace::SpanIds;
 use crate::model::{
     Cause, Counters, Detail, EXEC, Fingerprint, Generation, JobId, JobState, Lane, NewJob, OperationId, Outcome,
@@ -21,6 +21,7 @@ use crate::model::{
 };
 use crate::store::{Duty, Master, News};
 
+use super::after::{Refs, Waits};
 use super::audit::Audit;
 use super::autoscale_log::AutoscaleLog;
 use super::call_log::CallLog;
@@ -47,6 +48,8 @@ pub(super) struct Life {
 pub(super) enum Place {
     Ready,
     Scheduled,
+    /// Waiting for others.
+    Blocked,
     /// Pushed in bulk, and not opened yet.
     Unopened,
     Running(Running),
@@ -92,6 +95,8 @@ pub(super) struct Job {
 impl Job {
     pub(super) fn state(&self) -> JobState {
         match self.place {
+            Place::Blocked => JobState::Blocked,
+            Place::Unopened if self.new.has_parents() => JobState::Blocked,
             Place::Unopened if self.due_at > self.pushed_at => JobState::Scheduled,
             Place::Unopened | Place::Ready => JobState::Ready,
             Place::Scheduled => JobState::Scheduled,
@@ -107,7 +112,7 @@ impl Job {
 
     /// When it lapses, while it can: waiting, and never started.
     fn lapses(&self) -> Option<i64> {
-        let waits = matches!(self.place, Place::Ready | Place::Scheduled) && self.past.is_none();
+        let waits = matches!(self.place, Place::Ready | Place::Scheduled | Place::Blocked) && self.past.is_none();
         self.new.expires_at.filter(|_| waits).map(|at| at.0)
     }
 
@@ -126,6 +131,7 @@ pub(super) struct Bulk {
     pub(super) dropped: bool,
     /// Queues of the jobs that were ever staged.
     pub(super) staged_in: BTreeSet<QueueName>,
+    pub(super) refs: Refs,
     /// By id: staged, or after the commit a mark of what is not opened yet.
     pub(super) jobs: BTreeMap<i64, Job>,
 }
@@ -202,6 +208,7 @@ pub(super) struct State {
     scheduled: BTreeSet<(i64, i64)>,
     expiring: BTreeSet<(i64, i64)>,
     pub(super) limits: BTreeMap<QueueName, Limits>,
+    pub(super) waits: Waits,
     pub(super) bulks: BTreeMap<i64, Bulk>,
     pub(super) bulk_high: i64,
     pub(super) job_high: i64,
@@ -225,6 +232,8 @@ impl State {
         let Queue { totals, cancelled, .. } = self.queue(&job.new.queue);
         let command = u64::from(&*job.new.kind == EXEC);
         match &job.place {
+            Place::Blocked => totals.blocked -= 1,
+            Place::Unopened if job.state() == JobState::Blocked => totals.blocked -= 1,
             Place::Unopened if job.state() == JobState::Scheduled => totals.scheduled -= 1,
             Place::Ready | Place::Unopened => {
                 totals.ready -= 1;
@@ -250,7 +259,7 @@ impl State {
             Place::Ready => drop(self.ready.remove(&job.order(id))),
             Place::Scheduled => drop(self.scheduled.remove(&(job.due_at.0, id))),
             Place::Running(_) => drop(self.running.remove(&id)),
-            Place::Ended { .. } | Place::Succeeded | Place::Unopened => {}
+            Place::Ended { .. } | Place::Succeeded | Place::Unopened | Place::Blocked => {}
         }
         // One that is ready stays in its lane; any other goes to that of its type.
         if !matches!(job.place, Place::Ready) {
@@ -267,6 +276,8 @@ impl State {
         let Queue { totals, cancelled, .. } = self.queue(&job.new.queue);
         let command = u64::from(&*job.new.kind == EXEC);
         match &job.place {
+            Place::Blocked => totals.blocked += 1,
+            Place::Unopened if job.state() == JobState::Blocked => totals.blocked += 1,
             Place::Unopened if job.state() == JobState::Scheduled => totals.scheduled += 1,
             Place::Ready | Place::Unopened => {
                 totals.ready += 1;
@@ -289,12 +300,12 @@ impl State {
             Place::Ready => drop(self.ready.insert(job.order(id))),
             Place::Scheduled => drop(self.scheduled.insert((job.due_at.0, id))),
             Place::Running(running) => drop(self.running.insert(id, running.run.0)),
-            Place::Ended { .. } | Place::Succeeded | Place::Unopened => {}
+            Place::Ended { .. } | Place::Succeeded | Place::Unopened | Place::Blocked => {}
         }
         match &job.place {
             Place::Ready | Place::Unopened => drop(self.news.queues.insert(job.new.queue.clone())),
             Place::Ended { .. } | Place::Succeeded => self.news.ended.push(JobId(id)),
-            Place::Scheduled | Place::Running(_) => {}
+            Place::Scheduled | Place::Blocked | Place::Running(_) => {}
         }
         self.jobs.insert(id, job);
     }
@@ -327,17 +338,18 @@ impl State {
     }
 
     /// Waiting jobs, by the time until when.
-    pub(super) fn waits(&self, which: Waits) -> &BTreeSet<(i64, i64)> {
+    pub(super) fn waiting_until(&self, which: shift::Waits) -> &BTreeSet<(i64, i64)> {
         match which {
-            Waits::Due => &self.scheduled,
-            Waits::Expiry => &self.expiring,
+            shift::Waits::Due => &self.scheduled,
+            shift::Waits::Expiry => &self.expiring,
         }
     }
 
     pub(super) fn next_due(&self) -> Option<i64> {
         let first = |set: &BTreeSet<(i64, i64)>| set.first().map(|(at, _)| *at);
         let set = self.limits_end().map(|at| at.0);
-        first(&self.scheduled).into_iter().chain(first(&self.expiring)).chain(set).min()
+        let settling = self.waits.is_settling().then_some(0);
+        first(&self.scheduled).into_iter().chain(first(&self.expiring)).chain(set).chain(settling).min()
     }
 
     pub(super) fn totals(&self) -> Vec<QueueTotals> {

@@ -98,7 +98,7 @@ impl State {
 
     pub(super) fn shift(&mut self, shift: &Shift, now: UnixMicros) -> Reply {
         let (at, id) = shift.cursor();
-        let (all, limit) = (self.waits(shift.waits), shift.limit as usize);
+        let (all, limit) = (self.waiting_until(shift.waits), shift.limit as usize);
         let rows: Vec<(i64, i64)> = if shift.by > 0 {
             all.range(..(at.0, id.0)).rev().take(limit).copied().collect()
         } else {

@@ -10,10 +10,13 @@ use crate::store::Applied;
 
 impl Batch<'_> {
     fn apply(&mut self, op: &Op) -> rusqlite::Result<Reply> {
-        match op {
+        let reply = match op {
             Op::Change(change) => self.apply_change(change),
             Op::Request(request) => self.apply_request(request),
-        }
+        }?;
+        // Before the next one, which may claim what is free now.
+        self.settle()?;
+        Ok(reply)
     }
 
     fn apply_change(&mut self, change: &Change) -> rusqlite::Result<Reply> {
@@ -71,6 +74,7 @@ impl Batch<'_> {
             self.run(sql::GENERATION_MARK, (self.generation, number as i64, run, worker))?;
         }
         let (forgotten, ended_runs) = (std::mem::take(&mut self.forgotten), std::mem::take(&mut self.ended_runs));
-        Ok(Applied { replies, forgotten, changed, ended_runs })
+        let settled = std::mem::take(&mut self.settled);
+        Ok(Applied { replies, forgotten, changed, ended_runs, settled })
     }
 }

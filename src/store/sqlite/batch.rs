@@ -1,9 +1,9 @@
 //! One transaction in progress: what every operation needs, and the moves they are made of.
 //!
-//! Does not begin, commit or roll back. Invariant: a row enters or leaves `ready`, `scheduled`, `running` or `ended`
+//! Does not begin, commit or roll back. Invariant: a row enters or leaves `ready`, `scheduled`, `blocked`, `running` or `ended`
 //! only through the moves here or with a count beside it, so the totals change with the rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
@@ -11,9 +11,11 @@ use super::failures::Tally;
 use super::names::Names;
 use super::run_index::Blocks;
 use super::{codes, lanes, sql, totals};
+use crate::model::change::Settled;
 use crate::model::processor::EndedRun;
 use crate::model::run_end::RunEnd;
 use crate::model::{Counters, Holds, JobState, ProcessorRunId, QueueName, QueueTotals, UnixMicros};
+use crate::store::TOLD_AT_ONCE;
 
 /// By how much the totals of a queue change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,7 @@ pub(super) struct Change {
     pub(super) retrying: i64,
     /// Of `retrying`, those that are commands.
     pub(super) retrying_commands: i64,
+    pub(super) blocked: i64,
     pub(super) running: i64,
     pub(super) dead: i64,
     pub(super) cancelled: i64,
@@ -108,6 +111,13 @@ pub(super) struct Batch<'c> {
     pub(super) forgotten: Vec<QueueName>,
     /// Runs of processors that are over.
     pub(super) ended_runs: Vec<EndedRun>,
+    /// Whether any job comes after another, once it was asked for.
+    pub(super) linked: Option<bool>,
+    /// Jobs whose children are to be told what became of them, each with the child after which to go on.
+    pub(super) fates: VecDeque<(i64, i64)>,
+    /// How many children this transaction may tell.
+    pub(super) settles: u32,
+    pub(super) settled: Settled,
     /// The highest id of a job, once it was asked for.
     job_high: Option<i64>,
     /// The highest id of a job that was deleted.
@@ -135,6 +145,10 @@ impl<'c> Batch<'c> {
             failures: BTreeMap::new(),
             forgotten: Vec::new(),
             ended_runs: Vec::new(),
+            linked: None,
+            fates: VecDeque::new(),
+            settles: TOLD_AT_ONCE,
+            settled: Settled::default(),
             job_high: None,
             deleted_high: 0,
         }
@@ -165,6 +179,7 @@ impl<'c> Batch<'c> {
     pub(super) fn delete_job(&mut self, id: i64) -> Result<()> {
         self.label = None;
         self.deleted_high = self.deleted_high.max(id);
+        self.unlink(id, id)?;
         self.run(sql::JOB_DELETE, [id]).map(drop)
     }
 
@@ -196,7 +211,8 @@ impl<'c> Batch<'c> {
                 run,
                 c.commands,
                 c.retrying_commands,
-                c.pushed
+                c.pushed,
+                c.blocked
             ];
             // A queue whose name is invalid, after damage, is left out.
             let found = update.query_row(counts, |row| Ok(totals::row(row).ok())).optional()?.flatten();
@@ -222,6 +238,7 @@ impl<'c> Batch<'c> {
     pub(super) fn delete_jobs(&mut self, first: i64, last: i64) -> Result<()> {
         self.label = None;
         self.deleted_high = self.deleted_high.max(last);
+        self.unlink(first, last)?;
         self.run(sql::JOBS_DELETE, (first, last)).map(drop)
     }
 
@@ -235,10 +252,11 @@ impl<'c> Batch<'c> {
             .query_row([id], |row| {
                 let ended: Option<i64> = row.get(7)?;
                 let state = match ended {
-                    Some(number) => codes::word(&JobState::ALL, number)?,
+                    Some(number) => codes::word(&codes::STATES, number)?,
                     None if row.get(6)? => JobState::Running,
                     None if row.get::<_, Option<i64>>(8)?.is_some() => JobState::Ready,
                     None if row.get(9)? => JobState::Scheduled,
+                    None if row.get(12)? => JobState::Blocked,
                     None => JobState::Succeeded,
                 };
                 let own_lane = row.get(10)?;
@@ -305,11 +323,12 @@ impl<'c> Batch<'c> {
         self.run(sql::TRIES_PUT, (id, due_at, c.attempts, c.crashes, c.releases, c.releases_in_a_row, most)).map(drop)
     }
 
-    /// A job that waits leaves its place, whichever of the two it is, and no longer lapses.
+    /// A job that waits leaves its place, whichever it is, and no longer lapses.
     pub(super) fn leave_waiting(&mut self, place: &Place) -> Result<()> {
         match place.state {
             JobState::Ready => self.leave_ready(place.at)?,
             JobState::Scheduled => self.leave_scheduled(place.at)?,
+            JobState::Blocked => self.leave_blocked(place.at)?,
             JobState::Running | JobState::Succeeded | JobState::Dead | JobState::Cancelled => {}
         }
         match place.expires_at {

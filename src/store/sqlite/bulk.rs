@@ -30,6 +30,17 @@ struct Bulk {
     keyed: bool,
     expiring: bool,
     scheduled: bool,
+    linked: bool,
+}
+
+/// What a bulk push adds to the totals of a queue.
+#[derive(Default)]
+struct Counts {
+    ready: i64,
+    scheduled: i64,
+    /// Of `ready`, what is a command.
+    commands: i64,
+    blocked: i64,
 }
 
 /// Ids from the first to the last.
@@ -63,6 +74,7 @@ impl Batch<'_> {
                 keyed: row.get(2)?,
                 expiring: row.get(3)?,
                 scheduled: row.get(4)?,
+                linked: row.get(5)?,
             })
         };
         self.conn.prepare_cached(sql::BULK_GET)?.query_row([bulk.0], read).optional()
@@ -77,29 +89,40 @@ impl Batch<'_> {
         if let Some(full) = self.full_of(jobs)? {
             return Ok(full);
         }
-        let mut counts: BTreeMap<i64, (i64, i64, i64)> = BTreeMap::new();
+        let linked = jobs.iter().any(|job| job.after.is_some());
+        let standings = if linked { self.check_staged(bulk, jobs)? } else { Ok(Vec::new()) };
+        let standings = match standings {
+            Ok(standings) => standings,
+            Err(bad) => return Ok(Reply::BadLink(bad)),
+        };
+        let mut counts: BTreeMap<i64, Counts> = BTreeMap::new();
         let mut ids: Option<Ids> = None;
         for job in jobs {
             let Waiting { queue, lane, due_at, id, .. } = self.add_job(job, None)?;
-            let (ready, scheduled, commands) = counts.entry(queue).or_default();
-            if due_at > self.at.0 {
-                *scheduled += 1;
+            let counts = counts.entry(queue).or_default();
+            if job.has_parents() {
+                counts.blocked += 1;
+            } else if due_at > self.at.0 {
+                counts.scheduled += 1;
             } else {
-                *ready += 1;
-                *commands += i64::from(lane == lanes::COMMANDS);
+                counts.ready += 1;
+                counts.commands += i64::from(lane == lanes::COMMANDS);
             }
             ids = Some(Ids { first: ids.map_or(id, |ids| ids.first), last: id });
         }
         let Some(ids) = ids else { return Ok(Reply::Count(0)) };
         self.keep_range(bulk, ids)?;
         let mut later = false;
-        for (queue, (ready, scheduled, commands)) in counts {
+        for (queue, Counts { ready, scheduled, commands, blocked }) in counts {
             later |= scheduled > 0;
-            self.run(sql::BULK_COUNT, (bulk.0, queue, ready, scheduled, commands))?;
+            self.run(sql::BULK_COUNT, (bulk.0, queue, ready, scheduled, commands, blocked))?;
         }
         let (keyed, expiring) = (jobs.iter().any(|j| j.unique.is_some()), jobs.iter().any(|j| j.expires_at.is_some()));
-        if keyed || expiring || later {
-            self.run(sql::BULK_MARK, (bulk.0, keyed, expiring, later))?;
+        if keyed || expiring || later || linked {
+            self.run(sql::BULK_MARK, (bulk.0, keyed, expiring, later, linked))?;
+        }
+        if linked {
+            self.link_staged(bulk, ids.first, jobs, &standings)?;
         }
         Ok(Reply::Staged { first: JobId(ids.first) })
     }
@@ -114,29 +137,39 @@ impl Batch<'_> {
 
     fn commit_bulk(&mut self, bulk: BulkId) -> Result<Reply> {
         let counts = self.staged_counts(bulk)?;
-        for &(queue, ready, ..) in &counts {
-            let name = self.queue_name(queue)?;
-            if let Some(full) = self.full(&name, ready.unsigned_abs())? {
+        for (queue, counts) in &counts {
+            let name = self.queue_name(*queue)?;
+            if let Some(full) = self.full(&name, counts.ready.unsigned_abs())? {
                 return Ok(full);
             }
+        }
+        if self.look_up(bulk)?.is_some_and(|found| found.linked && !found.committed && !found.dropped)
+            && let Err(bad) = self.resolve_staged(bulk)?
+        {
+            return Ok(Reply::BadLink(bad));
         }
         if self.run(sql::BULK_COMMIT, [bulk.0])? == 0 {
             return Ok(if self.look_up(bulk)?.is_some() { Reply::Stale } else { Reply::Missing });
         }
-        for (queue, ready, scheduled, commands) in counts {
+        for (queue, Counts { ready, scheduled, commands, blocked }) in counts {
             let change = self.change(queue);
             change.ready += ready;
-            change.pushed += ready + scheduled;
+            change.pushed += ready + scheduled + blocked;
             change.commands += commands;
             change.scheduled += scheduled;
+            change.blocked += blocked;
         }
         self.run(sql::BULK_COUNTS_DELETE, [bulk.0])?;
         Ok(Reply::Done)
     }
 
     /// Of each queue how many are ready, scheduled and commands.
-    fn staged_counts(&self, bulk: BulkId) -> Result<Vec<(i64, i64, i64, i64)>> {
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    fn staged_counts(&self, bulk: BulkId) -> Result<Vec<(i64, Counts)>> {
+        let read = |row: &rusqlite::Row<'_>| {
+            let counts =
+                Counts { ready: row.get(1)?, scheduled: row.get(2)?, commands: row.get(3)?, blocked: row.get(4)? };
+            Ok((row.get(0)?, counts))
+        };
         self.conn.prepare_cached(sql::BULK_COUNTS)?.query_map([bulk.0], read)?.collect()
     }
 
@@ -178,17 +211,32 @@ impl Batch<'_> {
 
     fn open_ids(&mut self, bulk: &Bulk, ids: Ids, opened: &mut Opened) -> Result<()> {
         if bulk.keyed {
-            self.take_keys(ids, opened)?;
+            self.take_keys(ids, bulk.linked, opened)?;
         } else {
             opened.note(JobId(ids.first));
             opened.note(JobId(ids.last));
         }
+        if bulk.expiring {
+            self.run(sql::EXPIRING_OPEN, (ids.first, ids.last))?;
+        }
+        // Those that come after others are passed over, and opened one by one.
+        let linked = if bulk.linked { self.linked_within(ids.first, ids.last)? } else { Vec::new() };
+        let mut next = ids.first;
+        for &(id, _) in &linked {
+            self.open_free(bulk, Ids { first: next, last: id - 1 })?;
+            next = id + 1;
+        }
+        self.open_free(bulk, Ids { first: next, last: ids.last })?;
+        linked.into_iter().try_for_each(|(id, failed)| self.open_linked(id, failed))
+    }
+
+    fn open_free(&mut self, bulk: &Bulk, ids: Ids) -> Result<()> {
+        if ids.first > ids.last {
+            return Ok(());
+        }
         self.open_ready(ids)?;
         if bulk.scheduled {
             self.run(sql::SCHEDULED_OPEN, (ids.first, ids.last))?;
-        }
-        if bulk.expiring {
-            self.run(sql::EXPIRING_OPEN, (ids.first, ids.last))?;
         }
         Ok(())
     }
@@ -231,7 +279,7 @@ impl Batch<'_> {
     }
 
     /// Gives each unique key to the first that asks for it; the others were pushed for nothing.
-    fn take_keys(&mut self, ids: Ids, opened: &mut Opened) -> Result<()> {
+    fn take_keys(&mut self, ids: Ids, linked: bool, opened: &mut Opened) -> Result<()> {
         let jobs: Vec<(i64, Option<String>, i64, bool, i64)> = self
             .conn
             .prepare_cached(sql::KEYS_OF_RANGE)?
@@ -251,10 +299,14 @@ impl Batch<'_> {
             opened.note(JobId(holder.unwrap_or(id)));
             if let Some(holder) = holder {
                 opened.duplicates.push((JobId(id), JobId(holder)));
+                let is_linked = linked && !self.linked_within(id, id)?.is_empty();
                 self.delete_job(id)?;
+                self.adopt(id, holder)?;
                 let is_command = self.names.lane_of(self.conn, kind)? == lanes::COMMANDS;
                 let change = self.change(queue);
-                if scheduled {
+                if is_linked {
+                    change.blocked -= 1;
+                } else if scheduled {
                     change.scheduled -= 1;
                 } else {
                     change.ready -= 1;
@@ -285,6 +337,7 @@ impl Batch<'_> {
             left -= last - range.first + 1;
         }
         self.run(sql::BULK_COUNTS_DELETE, [id.0])?;
+        self.forget_refs(id)?;
         self.run(sql::BULK_DELETE, [id.0])?;
         // One less than the limit, or the caller would ask again.
         Ok(Reply::Count((i64::from(limit) - left).clamp(0, i64::from(limit) - 1) as u64))

@@ -184,6 +184,7 @@ impl Batch<'_> {
             self.run(sql::EXPIRING_DELETE, (expires_at, id))?;
         }
         let (counters, state) = if tried { self.past(id)? } else { Default::default() };
+        let parents = self.results_for(id)?;
         self.high.run += 1;
         let run = self.high.run;
         let worker = claim.workers.get(place).map(|worker| worker.0);
@@ -205,6 +206,7 @@ impl Batch<'_> {
             holds: row.holds,
             is_new: !tried,
             state,
+            parents,
             pushed_in: row.pushed_in,
             trace: None,
         })

@@ -53,6 +53,7 @@ impl Batch<'_> {
         let state = if died_of.is_some() { JobState::Dead } else { JobState::Cancelled };
         self.run(sql::ENDED_ADD, params![id, codes::state(state), codes::cause(cause), error, at.0, died_of])?;
         self.count_ended(queue, state, 1);
+        self.changes_fate(id)?;
         died_of.map_or(Ok(()), |fingerprint| self.count_dead(queue, fingerprint, 1))
     }
 

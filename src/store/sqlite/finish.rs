@@ -42,6 +42,9 @@ impl Batch<'_> {
             let error = failure.map(|failure| self.count_failure((queue, kind.id), &failure)).transpose()?;
             self.go_on(queue, kind.lane, finish, error)?;
         }
+        if finish.next == Next::Succeeded {
+            self.changes_fate(job.id.0)?;
+        }
         let over = matches!(finish.next, Next::Succeeded | Next::Dead(_) | Next::Cancelled(_));
         if over {
             self.let_go(job.id.0, job.holds, || RunEnd::of(finish))?;

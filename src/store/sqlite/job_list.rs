@@ -7,6 +7,7 @@
 //! | a key | `jobs_by_key` | id |
 //! | dead or cancelled, of a type or a queue | `ended_by_type`, `ended_by_queue`, for each state | id |
 //! | dead or cancelled | `ended`, where those in the other state are passed over | id |
+//! | blocked, where no bulk push is being opened | `blocked` | id |
 //! | running | `running` | id |
 //! | only ready | the key of `ready`: of each queue, lane and priority, merged | when it is due |
 //! | only scheduled | the key of `scheduled` | when it is due |
@@ -44,7 +45,7 @@ const DUE: &str = "SELECT coalesce(x.due_at, j.due_at) FROM jobs j LEFT JOIN tri
 const LABEL: &str = "SELECT id FROM labels WHERE name = ?1";
 
 /// States that have tables in which ids are in order.
-const BY_ID: States = States::of(&[JobState::Running, JobState::Dead, JobState::Cancelled]);
+const BY_ID: States = States::of(&[JobState::Blocked, JobState::Running, JobState::Dead, JobState::Cancelled]);
 
 /// Jobs in the order of the filter.
 pub(super) fn jobs(conn: &Connection, filter: &JobFilter) -> Result<Vec<JobRecord>> {
@@ -156,6 +157,7 @@ fn is_whole(filter: &JobFilter, from_jobs: bool) -> bool {
         None => match filter.by_due() {
             Some(JobState::Ready) => !has_kind,
             Some(_) => !has_queue && !has_kind,
+            None if states.has(JobState::Blocked) => !has_queue && !has_kind,
             None => !(has_queue && has_kind),
         },
     }
@@ -187,7 +189,7 @@ fn place_by_due(conn: &Connection, id: JobId) -> Result<Place> {
 
 /// Joins the jobs of `ready` and of `scheduled`.
 const WAITING: &str = " CROSS JOIN jobs j ON j.id = d.id";
-/// Joins the jobs of `running` and of `ended`.
+/// Joins the jobs of `blocked`, `running` and `ended`.
 const OF_JOB: &str = " CROSS JOIN jobs j ON j.id = d.job_id";
 
 /// Where the jobs are by their ids; `None`: all over `jobs`.
@@ -208,7 +210,8 @@ fn sources(conn: &Connection, filter: &JobFilter) -> Result<Option<Vec<Source>>>
         let (table, keys) = ("jobs j INDEXED BY jobs_by_key", vec![("j.key", key.clone().into())]);
         return Ok(Some(vec![Source { table, join: "", axis: Axis::Id("j.id"), keys }]));
     }
-    if filter.states.and(BY_ID) != filter.states {
+    let is_unopened = filter.states.has(JobState::Blocked) && has_unopened(conn)?;
+    if filter.states.and(BY_ID) != filter.states || is_unopened {
         return Ok(None);
     }
     let mut key = ("ended d NOT INDEXED", None);
@@ -219,12 +222,13 @@ fn sources(conn: &Connection, filter: &JobFilter) -> Result<Option<Vec<Source>>>
         let Some(id) = queue(conn, name)? else { return Ok(Some(Vec::new())) };
         key = ("ended d INDEXED BY ended_by_queue", Some(("d.queue", id.into())));
     }
-    let source = |state| {
-        if state == JobState::Running {
-            return of_job("running d", Vec::new());
+    let source = |state| match state {
+        JobState::Running => of_job("running d", Vec::new()),
+        JobState::Blocked => of_job("blocked d", Vec::new()),
+        _ => {
+            let state = ("d.state", codes::state(state).into());
+            of_job(key.0, std::iter::once(state).chain(key.1.clone()).collect())
         }
-        let state = ("d.state", codes::state(state).into());
-        of_job(key.0, std::iter::once(state).chain(key.1.clone()).collect())
     };
     Ok(Some(filter.states.iter().map(source).collect()))
 }

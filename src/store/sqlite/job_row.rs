@@ -13,6 +13,7 @@ use super::names::maybe_text;
 use super::read::{Query, time};
 use super::walk::ListRow;
 use super::{claim, codes, names};
+use crate::model::after::AfterFailed;
 use crate::model::job::Progress;
 use crate::model::{
     ArgsFilter, ArgsSearch, Cause, Counters, Fingerprint, JobId, JobRecord, JobState, QueueName, States, UnixMicros,
@@ -26,14 +27,18 @@ const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
      {place} AS place, \
      l.result, l.cause, l.error, l.ended_at, e.cause, e.error, e.ended_at, p.job_id, p.percent, p.message, \
      j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at, l.error_type, l.error_code, l.backtrace, e.fingerprint, \
-     (SELECT name FROM labels WHERE id = j.label), j.trace, p.state, j.key";
+     (SELECT name FROM labels WHERE id = j.label), j.trace, p.state, j.key, \
+     (SELECT group_concat(parent) FROM (SELECT parent FROM waits WHERE job = j.id ORDER BY parent LIMIT 100)), \
+     (SELECT after_failed FROM waits WHERE job = j.id LIMIT 1)";
 /// The number of the [`JobState`].
 const PLACE: &str = "CASE WHEN e.state IS NOT NULL THEN e.state WHEN r.job_id IS NOT NULL THEN 2 \
        WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1) AND nprio = j.nprio \
          AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 1 \
        WHEN EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 0 \
+       WHEN EXISTS (SELECT 1 FROM blocked WHERE job_id = j.id) THEN 6 \
        WHEN (SELECT last_id FROM bulk_ranges WHERE first_id <= j.id ORDER BY first_id DESC LIMIT 1) >= j.id \
-         THEN j.due_at <= j.pushed_at ELSE 3 END";
+         THEN CASE WHEN EXISTS (SELECT 1 FROM waits WHERE job = j.id) THEN 6 ELSE j.due_at <= j.pushed_at END \
+       ELSE 3 END";
 /// The error that is shown, where `place` is known.
 const ERROR: &str = "CASE WHEN e.state IS NULL THEN l.error ELSE e.error END";
 /// When the job ended, else when it was pushed.
@@ -76,7 +81,7 @@ impl ListRow for (JobId, JobState) {
     }
 
     fn read(row: &Row<'_>) -> Result<Self> {
-        Ok((JobId(row.get(0)?), codes::word(&JobState::ALL, row.get(1)?)?))
+        Ok((JobId(row.get(0)?), codes::word(&codes::STATES, row.get(1)?)?))
     }
 
     fn id(&self) -> i64 {
@@ -147,7 +152,7 @@ pub(super) fn seconds(micros: i64) -> f64 {
 }
 
 fn read(row: &Row<'_>) -> Result<JobRecord> {
-    let state = codes::word(&JobState::ALL, row.get(11)?)?;
+    let state = codes::word(&codes::STATES, row.get(11)?)?;
     // Last words about a job: of its last run, or of its end without one.
     let (why, finished) = if matches!(state, JobState::Dead | JobState::Cancelled) { (16, true) } else { (13, false) };
     let result = if state == JobState::Succeeded { maybe_text(row, 12)? } else { None };
@@ -175,6 +180,8 @@ fn read(row: &Row<'_>) -> Result<JobRecord> {
         key: maybe_text(row, 32)?,
         traceparent: pushed_in.as_deref().map(ToString::to_string),
         tracestate: pushed_in.and_then(|context| context.state).map(Into::into),
+        after: parents(maybe_text(row, 33)?.as_deref().unwrap_or_default()),
+        after_failed: codes::maybe_word(&AfterFailed::ALL, row.get(34)?)?,
         counters: Counters {
             attempts: row.get(6)?,
             crashes: row.get(7)?,
@@ -196,6 +203,11 @@ fn read(row: &Row<'_>) -> Result<JobRecord> {
         expires_at: time(row, 24)?,
         finished_at: if finished || state == JobState::Succeeded { time(row, why + 2)? } else { None },
     })
+}
+
+/// Ids with commas between them.
+fn parents(text: &str) -> Vec<JobId> {
+    text.split(',').filter_map(|id| id.parse().ok().map(JobId)).collect()
 }
 
 /// JSON as it was stored; what is none any more is shown as a text.

@@ -186,7 +186,8 @@ impl Batch<'_> {
         }
         let mut counts: BTreeMap<&QueueName, u64> = BTreeMap::new();
         let mut keys = BTreeSet::new();
-        for job in jobs.iter().filter(|job| job.due_at.is_none_or(|due_at| due_at <= self.at)) {
+        let is_ready = |job: &&NewJob| !job.has_parents() && job.due_at.is_none_or(|due_at| due_at <= self.at);
+        for job in jobs.iter().filter(is_ready) {
             let is_there = match job.unique.as_deref() {
                 Some(key) => !keys.insert(key) || self.conn.prepare_cached(sql::UNIQUE_GET)?.exists([key])?,
                 None => false,

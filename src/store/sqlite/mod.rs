@@ -6,12 +6,14 @@
 //! [`Store::reopen`].
 
 mod access;
+mod after;
 mod apply;
 mod audit;
 mod autoscale_log;
 mod backup;
 mod batch;
 mod bulk;
+mod bulk_links;
 mod call_log;
 mod changes;
 mod checkpoint;

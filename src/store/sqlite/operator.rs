@@ -14,7 +14,7 @@ use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
 use crate::model::shift::FIXED_US;
 use crate::model::worker::Exit;
-use crate::model::{Cause, Counters, JobAction, JobId, JobState, QueueName, Setting, States};
+use crate::model::{Cause, Counters, Holds, JobAction, JobId, JobState, QueueName, Setting, States};
 
 impl Batch<'_> {
     pub(super) fn act(&mut self, job: JobId, only: States, action: &JobAction) -> Result<Reply> {
@@ -23,8 +23,8 @@ impl Batch<'_> {
             match action {
                 JobAction::Retry | JobAction::RetryAt(_) => {
                     let due_at = if let JobAction::RetryAt(at) = action { at.0 } else { self.at.0 };
-                    if let Some(by) = self.retry(&place, due_at.max(self.at.0))? {
-                        return Ok(Reply::Held { by });
+                    if let Some(refused) = self.retry(&place, due_at.max(self.at.0))? {
+                        return Ok(refused);
                     }
                 }
                 JobAction::Cancel => self.cancel_waiting(&place)?,
@@ -49,30 +49,44 @@ impl Batch<'_> {
         self.enter_ended((place.at.queue, id), End::cancelled(Cause::Cancelled, self.at))
     }
 
-    /// The unfinished job that has the unique key of this one, and with it keeps it from being ready.
-    fn retry(&mut self, place: &Place, due_at: i64) -> Result<Option<JobId>> {
+    /// The reason why it is not: another unfinished job has its unique key, or one that it comes after has failed.
+    fn retry(&mut self, place: &Place, due_at: i64) -> Result<Option<Reply>> {
         let id = place.at.id;
+        let is_held = match self.is_held(id)? {
+            Ok(is_held) => is_held,
+            Err((parent, is_gone)) => return Ok(Some(Reply::ParentFailed { parent, is_gone })),
+        };
         if place.state == JobState::Scheduled {
             self.leave_waiting(place)?;
         } else {
-            if place.holds.unique {
-                let holder = self.unique_holder(id)?;
-                if holder.is_some() {
-                    return Ok(holder);
-                }
-                self.run(sql::UNIQUE_RETAKE, [id])?;
+            if !self.retake_key(id, place.holds)? {
+                return Ok(self.unique_holder(id)?.map(|by| Reply::Held { by }));
             }
             self.leave_ended(place.at.queue, id, place.state)?;
+            self.changes_fate(id)?;
         }
         self.put_tries(id, due_at, Counters::default(), None)?;
         let waiting = Waiting { due_at, tried: true, ..place.at };
         let wait = due_at - self.at.0;
-        if wait > 0 {
+        if is_held {
+            self.enter_blocked(waiting)?;
+        } else if wait > 0 {
             self.enter_scheduled(waiting, Some(wait))?;
         } else {
             self.enter_ready(waiting)?;
         }
         Ok(None)
+    }
+
+    /// False: another job has its unique key.
+    pub(super) fn retake_key(&self, id: i64, holds: Holds) -> Result<bool> {
+        if holds.unique {
+            if self.unique_holder(id)?.is_some() {
+                return Ok(false);
+            }
+            self.run(sql::UNIQUE_RETAKE, [id])?;
+        }
+        Ok(true)
     }
 
     fn unique_holder(&self, job: i64) -> Result<Option<JobId>> {
@@ -110,6 +124,12 @@ impl Batch<'_> {
             self.run(sql::EXPIRING_ADD, (expires_at, w.id))?;
         }
         place.at = w;
+        if place.state == JobState::Blocked {
+            if wait.is_some() {
+                self.run(sql::JOB_WAIT, (w.id, wait))?;
+            }
+            return self.enter_blocked(w);
+        }
         if w.due_at > self.at.0 { self.enter_scheduled(w, wait) } else { self.enter_ready(w) }
     }
 
@@ -126,7 +146,8 @@ impl Batch<'_> {
             self.run(sql::TRIES_DELETE, [id])?;
         }
         self.run(sql::PROGRESS_DELETE, [id])?;
-        self.delete_job(id)
+        self.delete_job(id)?;
+        self.changes_fate(id)
     }
 
     pub(super) fn pause(&mut self, queue: &QueueName, paused: bool) -> Result<Reply> {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: `expiring` has a row for exactly the waiting jobs that can expire and have never started.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{OptionalExtension, Result, params};
 
@@ -19,16 +19,62 @@ impl Batch<'_> {
         if let Some(full) = self.full_of(jobs)? {
             return Ok(full);
         }
+        if jobs.iter().any(|job| job.after.is_some()) {
+            return self.push_linked(jobs);
+        }
         jobs.iter().map(|job| self.push_one(job, None)).collect::<Result<_>>().map(Reply::Pushed)
     }
 
-    pub(super) fn push_one(&mut self, job: &NewJob, run: Option<ProcessorRunId>) -> Result<Pushed> {
-        if let Some(key) = job.unique.as_deref() {
-            let holder = self.conn.prepare_cached(sql::UNIQUE_GET)?.query_row([key], |row| row.get(0)).optional()?;
-            if let Some(id) = holder {
-                return Ok(Pushed { id: JobId(id), deduplicated: true });
+    /// Pushes jobs of which some come after others; these have a place only when the ids of all are known.
+    fn push_linked(&mut self, jobs: &[NewJob]) -> Result<Reply> {
+        let standings = match self.check_links(jobs, true)? {
+            Ok(standings) => standings,
+            Err(bad) => return Ok(Reply::BadLink(bad)),
+        };
+        let (mut pushed, mut new, mut refs) = (Vec::with_capacity(jobs.len()), Vec::new(), HashMap::new());
+        for (job, standings) in jobs.iter().zip(standings) {
+            let holder = self.key_holder(job)?;
+            let id = if let Some(id) = holder {
+                id
+            } else {
+                let w = self.add_unplaced(job, None)?;
+                new.push((w, job, standings));
+                w.id
+            };
+            if let Some(name) = job.after.as_ref().and_then(|after| after.name.clone()) {
+                refs.insert(name, id);
+            }
+            pushed.push(Pushed { id: JobId(id), deduplicated: holder.is_some() });
+        }
+        for (w, job, standings) in new {
+            match &job.after {
+                Some(after) if !after.parents.is_empty() => {
+                    self.link(w.id, after, &standings, &refs)?;
+                    self.enter_linked(w, after.failed)?;
+                }
+                _ => self.enter_waiting(w)?,
             }
         }
+        Ok(Reply::Pushed(pushed))
+    }
+
+    pub(super) fn push_one(&mut self, job: &NewJob, run: Option<ProcessorRunId>) -> Result<Pushed> {
+        if let Some(id) = self.key_holder(job)? {
+            return Ok(Pushed { id: JobId(id), deduplicated: true });
+        }
+        let w = self.add_unplaced(job, run)?;
+        self.enter_waiting(w)?;
+        Ok(Pushed { id: JobId(w.id), deduplicated: false })
+    }
+
+    /// The unfinished job that has the unique key of a new one.
+    fn key_holder(&self, job: &NewJob) -> Result<Option<i64>> {
+        let Some(key) = job.unique.as_deref() else { return Ok(None) };
+        self.conn.prepare_cached(sql::UNIQUE_GET)?.query_row([key], |row| row.get(0)).optional()
+    }
+
+    /// Adds a job that waits, and is yet to be put where.
+    fn add_unplaced(&mut self, job: &NewJob, run: Option<ProcessorRunId>) -> Result<Waiting> {
         let w = self.add_job(job, run)?;
         self.change(w.queue).pushed += 1;
         if let Some(key) = job.unique.as_deref() {
@@ -37,12 +83,11 @@ impl Batch<'_> {
         if let Some(expires_at) = job.expires_at {
             self.run(sql::EXPIRING_ADD, (expires_at.0, w.id))?;
         }
-        if w.due_at > self.at.0 {
-            self.enter_scheduled(w, None)?;
-        } else {
-            self.enter_ready(w)?;
-        }
-        Ok(Pushed { id: JobId(w.id), deduplicated: false })
+        Ok(w)
+    }
+
+    fn enter_waiting(&mut self, w: Waiting) -> Result<()> {
+        if w.due_at > self.at.0 { self.enter_scheduled(w, None) } else { self.enter_ready(w) }
     }
 
     pub(super) fn add_job(&mut self, job: &NewJob, run: Option<ProcessorRunId>) -> Result<Waiting> {
@@ -100,6 +145,8 @@ impl Batch<'_> {
         }
         let mut opened = self.end_limits()?;
         let mut queues = BTreeSet::new();
+        self.settle()?;
+        self.settle_on(limit)?;
         for w in self.due(limit)? {
             self.leave_scheduled(w)?;
             self.enter_ready(w)?;

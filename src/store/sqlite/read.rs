@@ -15,13 +15,14 @@ use super::database_lock::Handle;
 use super::files::{Fate, Files};
 use super::walk::ListRow as _;
 use super::{
-    audit, autoscale_log, call_log, codes, ended, error, failures, generations, history, identity, job_list, job_row,
-    lanes, open, operations, processor_row, run_index, run_row, table_rows, totals,
+    after, audit, autoscale_log, call_log, codes, ended, error, failures, generations, history, identity, job_list,
+    job_row, lanes, open, operations, processor_row, run_index, run_row, table_rows, totals,
 };
 use crate::clock;
 use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
+use crate::model::graph::{Link, Side};
 use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
@@ -185,6 +186,10 @@ impl Records for SqliteRecords {
 
     fn count(&mut self, filter: &JobFilter, within: Duration) -> Result<(u64, bool), StoreError> {
         self.worded(|conn| job_list::count(conn, filter, within))
+    }
+
+    fn links(&mut self, id: JobId, side: Side, limit: u32) -> Result<Vec<Link>, StoreError> {
+        self.worded(|conn| after::links(conn, id, side, limit))
     }
 
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {

@@ -17,6 +17,7 @@ use super::read::SqliteRecords;
 use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
+use crate::model::graph::{Link, Side};
 use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
@@ -113,6 +114,9 @@ impl Records for SharedRecords {
     }
     fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError> {
         self.ask(|records| records.job_ids(filter))
+    }
+    fn links(&mut self, id: JobId, side: Side, limit: u32) -> Result<Vec<Link>, StoreError> {
+        self.ask(|records| records.links(id, side, limit))
     }
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
         self.ask(|records| records.dead_groups(queue, limit))

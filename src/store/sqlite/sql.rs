@@ -41,13 +41,13 @@ pub(super) const QUEUE_COUNT: &str = concat!(
      retrying = retrying + ?4, running = running + ?5, dead = dead + ?6, cancelled = cancelled + ?7, \
      succeeded_total = succeeded_total + ?8, failed_total = failed_total + ?9, \
      changed_at = max(changed_at, ?10), run_high = max(run_high, ?11), commands = commands + ?12, \
-     retrying_commands = retrying_commands + ?13, pushed_total = pushed_total + ?14 WHERE id = ?1 \
+     retrying_commands = retrying_commands + ?13, pushed_total = pushed_total + ?14, blocked = blocked + ?15 WHERE id = ?1 \
      RETURNING name, paused, ready, scheduled, retrying, running, dead, succeeded_total, failed_total, commands, \
-     retrying_commands, EXISTS (SELECT 1 FROM lanes WHERE queue = queues.id), pushed_total, ",
+     retrying_commands, EXISTS (SELECT 1 FROM lanes WHERE queue = queues.id), pushed_total, blocked, ",
     oldest_ready!()
 );
 /// Onward by `queues.name`: a bounded number, and whether each is empty and unused for so long; ?3: a time, ?4: a run.
-pub(super) const QUEUES_ONWARD: &str = "SELECT id, name, ready = 0 AND scheduled = 0 AND running = 0 AND dead = 0 \
+pub(super) const QUEUES_ONWARD: &str = "SELECT id, name, ready = 0 AND scheduled = 0 AND blocked = 0 AND running = 0 AND dead = 0 \
      AND cancelled = 0 AND NOT paused AND changed_at < ?3 AND run_high < ?4 FROM queues WHERE name > ?1 \
      ORDER BY name LIMIT ?2";
 /// The few rows of `bulks`, with one step into the key of `bulk_counts` each.
@@ -66,7 +66,7 @@ pub(super) const FORGOTTEN_ADD: &str = "UPDATE pruned SET queues_forgotten = que
 /// All of `queues` (as many rows as there are queues), with one step into the key of `ready` each.
 pub(super) const TOTALS: &str = concat!(
     "SELECT name, paused, ready, scheduled, retrying, running, dead, succeeded_total, failed_total, commands, \
-     retrying_commands, EXISTS (SELECT 1 FROM lanes WHERE queue = queues.id), pushed_total, ",
+     retrying_commands, EXISTS (SELECT 1 FROM lanes WHERE queue = queues.id), pushed_total, blocked, ",
     oldest_ready!(),
     " FROM queues ORDER BY name"
 );
@@ -90,6 +90,7 @@ pub(super) const DANGLING: &str = "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue
      OR type NOT IN (SELECT id FROM types)) \
      OR EXISTS (SELECT 1 FROM ready r LEFT JOIN jobs j ON j.id = r.id WHERE j.queue IS NOT r.queue) \
      OR EXISTS (SELECT 1 FROM scheduled s LEFT JOIN jobs j ON j.id = s.id WHERE j.id IS NULL) \
+     OR EXISTS (SELECT 1 FROM blocked b LEFT JOIN jobs j ON j.id = b.job_id WHERE j.id IS NULL) \
      OR EXISTS (SELECT 1 FROM running r LEFT JOIN jobs j ON j.id = r.job_id WHERE j.id IS NULL)";
 /// Appends.
 pub(super) const JOB_ADD: &str = "INSERT INTO jobs (id, queue, type, args, nprio, due_at, expires_at, timeout_us, \
@@ -104,13 +105,14 @@ pub(super) const JOB_HIGH: &str =
     "SELECT max(coalesce((SELECT max(id) FROM jobs), 0), (SELECT job_high FROM pruned WHERE id = 1))";
 /// One row; once per batch with a deletion.
 pub(super) const JOB_HIGH_KEEP: &str = "UPDATE pruned SET job_high = max(job_high, ?1) WHERE id = 1";
-/// Point look-ups in the keys of `jobs`, `types`, `tries`, `running`, `ended`, `ready` and `scheduled`.
+/// Point look-ups in the keys of `jobs`, `types`, `tries`, `running`, `ended`, `ready`, `scheduled` and `blocked`.
 pub(super) const JOB_PLACE: &str = "SELECT j.queue, j.nprio, coalesce(x.due_at, j.due_at) AS due, j.expires_at, \
      j.unique_key IS NOT NULL, x.job_id IS NOT NULL, r.job_id IS NOT NULL, e.state, \
      (SELECT lane FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1) AND nprio = j.nprio \
          AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id), \
      EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id), coalesce(t.lane, 1), \
-     j.processor_run FROM jobs j LEFT JOIN types t ON t.id = j.type LEFT JOIN tries x ON x.job_id = j.id LEFT JOIN running r ON r.job_id = j.id \
+     j.processor_run, EXISTS (SELECT 1 FROM blocked WHERE job_id = j.id) \
+     FROM jobs j LEFT JOIN types t ON t.id = j.type LEFT JOIN tries x ON x.job_id = j.id LEFT JOIN running r ON r.job_id = j.id \
      LEFT JOIN ended e ON e.job_id = j.id WHERE j.id = ?1";
 /// `jobs.id`.
 pub(super) const JOB_PRIO: &str = "SELECT nprio FROM jobs WHERE id = ?1";
@@ -125,10 +127,11 @@ pub(super) const BULKS: &str = "SELECT id, pid, pid_start, boot_id, committed FR
 /// Appends.
 pub(super) const BULK_ADD: &str = "INSERT INTO bulks (pid, pid_start, boot_id) VALUES (?1, ?2, ?3)";
 /// `bulks.id`.
-pub(super) const BULK_GET: &str = "SELECT committed, dropped, keyed, expiring, scheduled FROM bulks WHERE id = ?1";
+pub(super) const BULK_GET: &str =
+    "SELECT committed, dropped, keyed, expiring, scheduled, linked FROM bulks WHERE id = ?1";
 /// `bulks.id`.
-pub(super) const BULK_MARK: &str =
-    "UPDATE bulks SET keyed = keyed OR ?2, expiring = expiring OR ?3, scheduled = scheduled OR ?4 WHERE id = ?1";
+pub(super) const BULK_MARK: &str = "UPDATE bulks SET keyed = keyed OR ?2, expiring = expiring OR ?3, scheduled = scheduled OR ?4, \
+     linked = linked OR ?5 WHERE id = ?1";
 /// `bulks.id`.
 pub(super) const BULK_COMMIT: &str = "UPDATE bulks SET committed = 1 WHERE id = ?1 AND committed = 0 AND dropped = 0";
 /// `bulks.id`.
@@ -136,11 +139,13 @@ pub(super) const BULK_DROP: &str = "UPDATE bulks SET dropped = 1 WHERE id = ?1";
 /// `bulks.id`.
 pub(super) const BULK_DELETE: &str = "DELETE FROM bulks WHERE id = ?1";
 /// Key of `bulk_counts`.
-pub(super) const BULK_COUNT: &str = "INSERT INTO bulk_counts (bulk, queue, ready, scheduled, commands) \
-     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET ready = ready + excluded.ready, \
-     scheduled = scheduled + excluded.scheduled, commands = commands + excluded.commands";
+pub(super) const BULK_COUNT: &str = "INSERT INTO bulk_counts (bulk, queue, ready, scheduled, commands, blocked) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET ready = ready + excluded.ready, \
+     scheduled = scheduled + excluded.scheduled, commands = commands + excluded.commands, \
+     blocked = blocked + excluded.blocked";
 /// Key of `bulk_counts`.
-pub(super) const BULK_COUNTS: &str = "SELECT queue, ready, scheduled, commands FROM bulk_counts WHERE bulk = ?1";
+pub(super) const BULK_COUNTS: &str =
+    "SELECT queue, ready, scheduled, commands, blocked FROM bulk_counts WHERE bulk = ?1";
 /// Key of `bulk_counts`.
 pub(super) const BULK_COUNTS_DELETE: &str = "DELETE FROM bulk_counts WHERE bulk = ?1";
 /// `bulk_ranges.first_id`.
@@ -225,10 +230,11 @@ pub(super) const EXPIRING_DOWN: &str = "SELECT e.expires_at, e.job_id, e.expires
 pub(super) const EXPIRING_UP: &str = "SELECT e.expires_at, e.job_id, e.expires_at - j.pushed_at \
      FROM expiring e CROSS JOIN jobs j ON j.id = e.job_id WHERE (e.expires_at, e.job_id) > (?1, ?2) \
      ORDER BY e.expires_at, e.job_id LIMIT ?3";
-/// The first rows by the key of `scheduled`, by the key of `expiring`, and by `queue_limits_until`.
+/// The first rows by the key of `scheduled`, by the key of `expiring`, by `queue_limits_until`, and of `settling`, which does not
+/// wait.
 pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM (SELECT min(due_at) AS at FROM scheduled \
      UNION ALL SELECT min(expires_at) FROM expiring \
-     UNION ALL SELECT min(set_until) FROM queue_limits WHERE set_until IS NOT NULL)";
+     UNION ALL SELECT min(set_until) FROM queue_limits WHERE set_until IS NOT NULL UNION ALL SELECT 0 FROM settling)";
 
 /// Appends to a few pages. No worker is 0 in this table, as its first version allows no NULL; [`RUNNING_LEFT`] turns it back.
 pub(super) const RUNNING_ADD: &str = "INSERT INTO running (job_id, run_id, worker, attempt, due_at, started_at, \

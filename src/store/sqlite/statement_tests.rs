@@ -16,6 +16,8 @@ fn every_statement_of_the_hot_path_uses_a_key() {
         include_str!("call_log.rs"),
         include_str!("audit.rs"),
         include_str!("limits.rs"),
+        include_str!("after.rs"),
+        include_str!("bulk_links.rs"),
     ];
     let text = include_str!("sql.rs").to_owned() + &files.concat();
     let made = [("QUEUE_COUNT", sql::QUEUE_COUNT), ("TOTALS", sql::TOTALS), ("front", &lanes::front(3))];
@@ -29,6 +31,7 @@ fn every_statement_of_the_hot_path_uses_a_key() {
         "SEAL_BEGIN",
         "BULKS",
         "RANGE_FIRST",
+        "EDGES",
         "SELECT",
         "SERIES_OF_TYPE",
         "SERIES_TOO_MANY",

@@ -50,7 +50,8 @@ pub(super) fn row(row: &Row<'_>) -> Result<Found> {
         retrying_commands: count(10)?,
         typed: BTreeMap::new(),
         pushed_total: count(12)?,
-        oldest_ready_at: row.get::<_, Option<i64>>(13)?.map(UnixMicros),
+        blocked: count(13)?,
+        oldest_ready_at: row.get::<_, Option<i64>>(14)?.map(UnixMicros),
         limits: None,
     };
     Ok((totals, row.get(11)?))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::jobs::class_of;
-use super::{output, runs};
+use super::{graph, output, runs};
 use crate::cli::context::Context;
 use crate::cli::why as cli_why;
 use crate::client::ClientError;
@@ -62,6 +62,7 @@ pub(in crate::web) fn page(desk: &Desk<'_>) -> Result<View, Error> {
                 }
             },
         )
+        .live("graph", graph::of(desk, &job)?)
         .fixed("output", output(desk, &job)?)
         .live("facts", facts(desk, &job));
     Ok(View::Page(page))
@@ -88,7 +89,8 @@ pub(in crate::web) fn why(desk: &Desk<'_>) -> Result<View, Error> {
 fn reasons(desk: &Desk<'_>, job: &JobRecord) -> Result<(Why, Vec<RunRecord>), Error> {
     let filter = RunFilter { job: Some(job.id), limit: Some(cli_why::RUNS), ..RunFilter::default() };
     let runs = desk.read(|records| records.runs(&filter))?;
-    Ok((cli_why::of(desk.context, job, &runs, &desk.seen.found), runs))
+    let blockers = desk.read(|records| cli_why::blockers(records, job))?;
+    Ok((cli_why::of(desk.context, job, (&runs, &blockers), &desk.seen.found), runs))
 }
 
 /// The job that is to be waited for, and how long, if that is asked for.
@@ -120,9 +122,9 @@ fn actions(desk: &Desk<'_>, job: &JobRecord) -> Markup {
     let (retries, label) = match job.state {
         JobState::Dead | JobState::Cancelled => (true, "Retry"),
         JobState::Scheduled => (true, "Run now"),
-        JobState::Ready | JobState::Running | JobState::Succeeded => (false, ""),
+        JobState::Blocked | JobState::Ready | JobState::Running | JobState::Succeeded => (false, ""),
     };
-    let is_unfinished = matches!(job.state, JobState::Ready | JobState::Scheduled | JobState::Running);
+    let is_unfinished = !job.state.is_final();
     html! {
         div.row {
             @if desk.may_without_master(Role::Operator) && retries { (button(&to("retry"), label, false)) }

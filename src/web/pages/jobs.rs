@@ -132,6 +132,7 @@ fn tabs(desk: &Desk<'_>) -> Markup {
         let of = |queue: &&&crate::report::status::QueueStatus| match state {
             JobState::Ready => Some(queue.ready),
             JobState::Scheduled => Some(queue.scheduled),
+            JobState::Blocked => Some(queue.blocked),
             JobState::Running => Some(queue.running),
             JobState::Dead => Some(queue.dead),
             JobState::Succeeded | JobState::Cancelled => None,
@@ -204,6 +205,6 @@ pub(super) const fn class_of(state: JobState) -> &'static str {
         JobState::Dead => "bad",
         JobState::Succeeded => "ok",
         JobState::Cancelled => "dim",
-        JobState::Ready | JobState::Scheduled | JobState::Running => "plain",
+        JobState::Blocked | JobState::Ready | JobState::Scheduled | JobState::Running => "plain",
     }
 }

@@ -3,6 +3,7 @@
 
 pub(super) mod audit;
 pub(super) mod failures;
+mod graph;
 pub(super) mod job;
 pub(super) mod jobs;
 mod lanes;

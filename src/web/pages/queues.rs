@@ -40,8 +40,19 @@ pub(super) fn rows(desk: &Desk<'_>, queues: &[QueueStatus], history: &HistoryRep
         return html! { p.empty { "There is no queue yet; add a job with " code { "queue-work push -- CMD …" } } };
     }
     let rate = |rate: Option<f64>| rate.map_or_else(|| "–".to_owned(), |rate| format!("{rate:.1}/s"));
-    let headings =
-        ["queue", "#ready", "#running", "#scheduled", "#dead", "#oldest", "#done", "#~empty", "~waiting", ""];
+    let headings = [
+        "queue",
+        "#ready",
+        "#running",
+        "#scheduled",
+        "#~blocked",
+        "#dead",
+        "#oldest",
+        "#done",
+        "#~empty",
+        "~waiting",
+        "",
+    ];
     let body = html! {
         @for queue in queues {
             tr {
@@ -52,6 +63,7 @@ pub(super) fn rows(desk: &Desk<'_>, queues: &[QueueStatus], history: &HistoryRep
                 td.n { (number(queue.ready)) }
                 td.n { (number(queue.running)) }
                 td.n { (number(queue.scheduled)) }
+                td.n.hide { (number(queue.blocked)) }
                 td.n .bad[queue.dead > 0] {
                     @if queue.dead > 0 {
                         a.bad href=(desk.urls.with(&["jobs"], [("state", "dead"), ("queue", queue.name.as_str())])) { (number(queue.dead)) }

@@ -155,6 +155,7 @@ fn claimed() -> Claimed {
         is_new: false,
         pushed_in: None,
         state: None,
+        parents: None,
         trace: None,
     }
 }

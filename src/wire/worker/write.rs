@@ -71,6 +71,10 @@ impl JobLines {
             out.extend_from_slice(b",\"state\":");
             write_on_one_line(out, state.as_bytes());
         }
+        if let Some(parents) = &job.parents {
+            out.push(b',');
+            write_on_one_line(out, parents.members().as_bytes());
+        }
         if let Some(trace) = &job.trace {
             write(out, format_args!(",\"traceparent\":\"{}\"", trace.run));
             if let Some(state) = &trace.run.state {
