@@ -80,6 +80,11 @@ impl Section {
         self.value(key).is_some()
     }
 
+    pub(super) fn value_mut(&mut self, key: &str) -> Option<&mut Value> {
+        let mut entries = self.items.iter_mut().flat_map(|item| &mut item.entries);
+        entries.find(|(name, _)| *name == key).map(|(_, value)| value)
+    }
+
     pub(super) fn value(&self, key: &str) -> Option<&Value> {
         let mut entries = self.items.iter().flat_map(|item| &item.entries);
         entries.find(|(name, _)| *name == key).map(|(_, value)| value)
@@ -166,8 +171,12 @@ impl Draft {
         let name: String = wanted.chars().map(|c| if fits(c) { c } else { '_' }).take(90).collect();
         let name = name.trim_start_matches(['.', '-', '_']);
         let is_taken = kind == "pools" && name == PROCESSORS;
-        let name =
-            if name.is_empty() || is_taken { format!("{name}_{kind}").replace("_pools", "pool") } else { name.into() };
+        let what = kind.trim_end_matches('s');
+        let name = match name {
+            "" => what.to_owned(),
+            name if is_taken => format!("{name}_{what}"),
+            name => name.to_owned(),
+        };
         let mut numbered = (2..).map(|n| format!("{name}_{n}"));
         let mut free = name.clone();
         while !self.names.insert((kind, free.clone())) {

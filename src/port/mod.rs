@@ -124,12 +124,16 @@ pub fn import(system: System, sources: &[Source], here: Surroundings<'_>) -> Res
 
 /// Prints the draft, without what the reader of configurations refuses: that becomes a comment with the reason.
 fn finish(mut draft: Draft, folder: &Path) -> Result<Imported, Broken> {
+    let empty = draft.broken("there is nothing in it to import");
     loop {
         let printed = printed::print(&draft);
         let env = stand_ins(variables_in(&printed.text));
         let problems = config::problems_of(&printed.text, &env, folder);
         if problems.is_empty() {
-            return Ok(draft.into_imported(printed.text));
+            return match draft.into_imported(printed.text) {
+                Imported { taken_over: 0, changed: 0, lost, .. } if lost.is_empty() => Err(empty),
+                imported => Ok(imported),
+            };
         }
         let mut has_refused = false;
         for problem in problems {

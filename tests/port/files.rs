@@ -44,6 +44,8 @@ fn a_file_that_cannot_be_read_is_an_error_with_its_line_and_nothing_is_written()
     for (system, name, text, said) in [
         ("supervisor", "a.conf", "[program:a]\ncommand\n", "a.conf:2: `command` is neither a section nor a key"),
         ("supervisor", "a.conf", "[program:a]\ncommand=a 'b\n", "a.conf:2: a quote ' is not closed"),
+        ("supervisor", "a.conf", "[program:a]\ncommand=a\nnumprocs=x\n", "a.conf:3: `numprocs=x` is no number"),
+        ("procfile", "Procfile", "# nothing\n", "Procfile:1: there is nothing in it to import"),
         ("procfile", "Procfile", "web: a\n\nnothing\n", "Procfile:3: `nothing` is no `name: command`"),
         ("crontab", "crontab", "* * * * *\n", "crontab:1: `* * * * *` is neither a schedule"),
         ("systemd", "a.service", "[Unit]\nDescription=a\n", "a.service:1: it has neither [Service] nor [Timer]"),

@@ -5,7 +5,7 @@ use toml::Value;
 use super::super::command_line;
 use super::super::draft::{Draft, Section};
 use super::super::{Broken, Source, Surroundings};
-use super::{broken, env, folder_of};
+use super::{as_user, broken, env, folder_of};
 
 /// Programs whose first argument says more than their own name.
 const INTERPRETERS: [&str; 16] = [
@@ -193,29 +193,14 @@ fn processor(
             command_line::argv([&*setting.shell, "-c", &format!("{{ {}\n}} <<'{end}'\n{input}\n{end}\n", task.command)])
         }
     };
-    let command = match task.user {
-        Some(user) if here.is_root && user != "root" => {
-            section.change(format!("user {user}"), "`runuser` changes to this user", ());
-            as_user(user, command)
-        }
-        Some("root") if here.is_root => command,
-        Some(user) => {
-            section.lose(format!("user {user}"), "it runs as the user of the master; start a master as this one");
-            command
-        }
-        None => command,
-    };
     let home = setting.home.clone().unwrap_or_else(|| "${HOME}".to_owned());
     section.add("", [("command", command), ("cwd", Value::from(home))]);
+    if let Some(user) = task.user {
+        as_user(&mut section, format!("user {user}"), user, here);
+    }
     env(&mut section, setting.env.clone());
     section.add("", [("overlap", "allow".into()), ("missed", "skip".into()), ("timeout", "30d".into())]);
     section
-}
-
-fn as_user(user: &str, command: Value) -> Value {
-    let Value::Array(words) = command else { return command };
-    let before = ["runuser", "-u", user, "--"].map(Value::from);
-    Value::Array(before.into_iter().chain(words).collect())
 }
 
 /// A name for what runs: that of the script, without its folder and ending.
@@ -223,11 +208,13 @@ fn name_of(command: &str) -> String {
     let words = command_line::split(command).unwrap_or_default();
     let is_said =
         |word: &&String| !word.contains('=') && !word.starts_with('-') && !word.chars().all(|c| c.is_ascii_digit());
-    let mut said = words.iter().filter(is_said).skip_while(|word| *word == "cd" || *word == "[" || *word == "test");
+    let mut said = words.iter().filter(is_said);
     let base = |word: &String| word.rsplit('/').next().unwrap_or_default().to_owned();
     let Some(first) = said.next() else { return "task".to_owned() };
-    let after_cd = command.trim_start().starts_with("cd ").then(|| command.split_once("&&")).flatten();
-    if let Some((_, rest)) = after_cd {
+    // What is done before, or only asked.
+    let is_before = matches!(words.first().map(String::as_str), Some("cd" | "[" | "test" | "command"));
+    let rest = ["&&", "||"].iter().filter_map(|sign| command.split_once(sign)).map(|(_, rest)| rest);
+    if let Some(rest) = rest.max_by_key(|rest| rest.len()).filter(|_| is_before) {
         return name_of(rest);
     }
     let name = if INTERPRETERS.contains(&base(first).as_str()) { said.next().unwrap_or(first) } else { first };

@@ -47,6 +47,18 @@ fn user(section: &mut Section, written: String, user: &str, here: Surroundings<'
     }
 }
 
+/// Has the command of a processor, which runs as the master, run as this user.
+fn as_user(section: &mut Section, written: String, user: &str, here: Surroundings<'_>) {
+    match section.value_mut("command") {
+        _ if user == "root" && here.is_root => section.take(written, ()),
+        Some(Value::Array(words)) if here.is_root => {
+            words.splice(..0, ["runuser", "-u", user, "--"].map(Value::from));
+            section.change(written, "`runuser` changes to this user", ());
+        }
+        Some(_) | None => section.lose(written, "it runs as the user of the master; start a master as this one"),
+    }
+}
+
 /// The time to leave, in seconds as they were written.
 fn grace(section: &mut Section, written: String, seconds: f64) {
     if !(0.0..1e9).contains(&seconds) {

@@ -181,7 +181,9 @@ fn pool(app: &Map<String, Json>, here: Surroundings<'_>, draft: &mut Draft) -> R
                 section.take(written, ());
             }
             _ if key.starts_with("env_") => {
-                section.lose(format!("{key}: {value}"), "write these into `env` where they count");
+                // Values may be secrets, which belong in the file alone.
+                section.lose(written, "write what is below into `env` where it counts");
+                section.add(value.to_string(), ());
             }
             _ => one(&mut section, key, value, written, app, here),
         }
@@ -277,7 +279,7 @@ fn one(
 fn restart(app: &Map<String, Json>) -> Restart {
     let is_off = app.get("autorestart").is_some_and(|value| *value == Json::Bool(false));
     let number = |key: &str| app.get(key).and_then(seconds).map(|seconds| (seconds * 1000.0) as u32);
-    let most = number("max_restarts").unwrap_or(16);
+    let most = number("max_restarts").unwrap_or(16).min(1000);
     let uptime = app.get("min_uptime").and_then(seconds).unwrap_or(1.0).max(0.1);
     let delay = app.get("restart_delay").and_then(seconds).unwrap_or(0.0);
     let growing = app.get("exp_backoff_restart_delay").and_then(seconds).filter(|delay| *delay > 0.0);

@@ -128,7 +128,7 @@ fn supervisord(section: &Found<'_>, common: &mut Common<'_>, draft: &mut Draft) 
                 common.directory = Some(key.value.clone());
                 top.change(written, "stands as `cwd` in each pool below", ());
             }
-            "nodaemon" if matches!(key.value.as_str(), "true" | "1" | "on" | "yes") => top.take(written, ()),
+            "nodaemon" if supervisor_program::is_on(&key.value) => top.take(written, ()),
             "nodaemon" => {
                 top.change(
                     written,

@@ -85,13 +85,16 @@ pub(super) fn read(name: &str, keys: &[Key], common: &mut Common<'_>, draft: &mu
     let value = |key: &str| keys.iter().find(|found| found.name == key).map(|found| found.value.as_str());
     let mut section = draft.section("pools", name);
     section.add("", ("kind", "opaque"));
-    let (directory, first) = (value("directory"), number(value("numprocs_start"), 0));
+    let (directory, first) = (value("directory"), number(keys, "numprocs_start", 0)?);
     let directory = directory.or(common.directory.as_deref()).map(str::to_owned);
     let (mut variables, mut priority) = (common.env.clone(), None);
     for key in keys {
         let fault = |message| (key.line, message);
         let expand = |common: &Common<'_>| common.expand(&command_line::escaped(&key.value), name).map_err(fault);
         match key.name.as_str() {
+            "numprocs" if value("autostart").is_none_or(|word| !is_off(word)) => {
+                section.take(key.written(), ("workers", number(keys, "numprocs", 1)?));
+            }
             "command" => {
                 let text = expand(common)?;
                 command(&mut section, key, &text, first, directory.as_deref()).map_err(fault)?;
@@ -121,7 +124,7 @@ pub(super) fn read(name: &str, keys: &[Key], common: &mut Common<'_>, draft: &mu
         }
     }
     if !section.has("workers") {
-        section.add("", ("workers", number(value("numprocs"), 1)));
+        section.add("", ("workers", number(keys, "numprocs", 1)?));
     }
     if !section.has("cwd")
         && let Some(directory) = directory
@@ -136,7 +139,7 @@ pub(super) fn read(name: &str, keys: &[Key], common: &mut Common<'_>, draft: &mu
     if !section.has("grace") {
         section.add("", ("grace", "10s"));
     }
-    if let Some(value) = restart(value).value() {
+    if let Some(value) = restart(keys)?.value() {
         section.add("", ("restart", value));
     }
     env(&mut section, variables);
@@ -151,15 +154,12 @@ pub(super) fn read(name: &str, keys: &[Key], common: &mut Common<'_>, draft: &mu
 /// Keys that need nothing but themselves.
 fn simple(section: &mut Section, key: &Key, keys: &[Key]) {
     let (written, value) = (key.written(), key.value.as_str());
-    let is_true = matches!(value.to_lowercase().as_str(), "true" | "1" | "on" | "yes");
-    let is_parked = keys.iter().any(|key| {
-        key.name == "autostart" && matches!(key.value.to_lowercase().as_str(), "false" | "0" | "off" | "no")
-    });
+    let is_parked = keys.iter().any(|key| key.name == "autostart" && is_off(&key.value));
     match key.name.as_str() {
-        "numprocs" if is_parked => {
+        // Where it is started, it was read before.
+        "numprocs" => {
             section.change(written, format!("as it is not started: then `queue-work scale {value} --pool NAME`"), ());
         }
-        "numprocs" => section.take(written, ("workers", number(Some(value), 1))),
         "autostart" if is_parked => {
             section.change(written, "no workers, until `queue-work scale 1 --pool NAME`", ("workers", 0));
         }
@@ -177,7 +177,7 @@ fn simple(section: &mut Section, key: &Key, keys: &[Key]) {
         }
         "stopsignal" => section.take(written, ("stop_signal", value.to_uppercase())),
         "stopwaitsecs" => grace(section, written, value.parse().unwrap_or(f64::NAN)),
-        "stopasgroup" | "killasgroup" if is_true => section.take(written, ()),
+        "stopasgroup" | "killasgroup" if is_on(value) => section.take(written, ()),
         "stopasgroup" | "killasgroup" => section.change(written, "signals go to the worker with its children", ()),
         "umask" => section.take(written, ("umask", value)),
         "redirect_stderr" => section.change(written, "both are in one log, and `queue-work logs` tells them apart", ()),
@@ -195,21 +195,31 @@ fn simple(section: &mut Section, key: &Key, keys: &[Key]) {
     }
 }
 
-fn number(text: Option<&str>, usual: i64) -> i64 {
-    text.and_then(|text| text.trim().parse().ok()).unwrap_or(usual)
+pub(super) fn is_on(word: &str) -> bool {
+    matches!(word.to_lowercase().as_str(), "true" | "1" | "on" | "yes")
+}
+
+fn is_off(word: &str) -> bool {
+    matches!(word.to_lowercase().as_str(), "false" | "0" | "off" | "no")
+}
+
+/// The number that a key says; the fault where it says none.
+fn number(keys: &[Key], name: &str, usual: i64) -> Result<i64, Fault> {
+    let Some(key) = keys.iter().find(|key| key.name == name) else { return Ok(usual) };
+    key.value.parse().map_err(|_| (key.line, format!("`{}` is no number", key.written())))
 }
 
 /// Starts that fail are told by `startsecs`; it waits 1 s after the first, 2 s after the second, and so on.
-fn restart<'k>(value: impl Fn(&str) -> Option<&'k str>) -> Restart {
-    let on = match value("autorestart").map(str::to_lowercase).as_deref() {
-        Some("true" | "1" | "on" | "yes") => "always",
-        Some("false" | "0" | "off" | "no") => "never",
-        _ => "failure",
+fn restart(keys: &[Key]) -> Result<Restart, Fault> {
+    let on = match keys.iter().find(|key| key.name == "autorestart") {
+        Some(key) if is_on(&key.value) => "always",
+        Some(key) if is_off(&key.value) => "never",
+        Some(_) | None => "failure",
     };
-    let retries = number(value("startretries"), 3).clamp(0, 1000) as u32;
-    let (count, seconds) = (f64::from(retries), number(value("startsecs"), 1).max(1) as f64);
+    let retries = number(keys, "startretries", 3)?.clamp(0, 1000) as u32;
+    let (count, seconds) = (f64::from(retries), number(keys, "startsecs", 1)?.max(1) as f64);
     let window = count * (count + 1.0) / 2.0 + (count + 1.0) * seconds;
-    Restart { on, most: Some((retries, window)), waits: Some((1.0, count.max(1.0))), is_linear: true }
+    Ok(Restart { on, most: Some((retries, window)), waits: Some((1.0, count.max(1.0))), is_linear: true })
 }
 
 /// No shell reads it there, nor here, unless the number of the process is in it.

@@ -10,7 +10,7 @@ use super::restart::Restart;
 use super::systemd::{self, Unit};
 use super::systemd_timer::seconds;
 use super::systemd_words::{self, Context};
-use super::{env, grace, user};
+use super::{as_user, env, grace, user};
 
 /// Keys that a worker has no like of. Those that say what a process may do count for all below the master as well.
 const LOST: [(&str, &str); 9] = [
@@ -48,6 +48,9 @@ pub(super) fn read(
     }
     for key in unit.keys("Service") {
         one(&mut section, key, unit, &context, here).map_err(|message| (key.line, message))?;
+    }
+    if let Some(key) = unit.keys("Service").filter(|key| key.name == "User").last().filter(|_| is_once) {
+        as_user(&mut section, key.written(), &key.value, here);
     }
     if let Some(restart) = restart(unit).value().filter(|_| !is_once) {
         section.add("", ("restart", restart));
@@ -108,10 +111,10 @@ fn one(
             };
             section.take(written, ("cwd", folder));
         }
-        "User" if is_once => section.lose(written, "a processor runs as the master; start one as this user"),
+        "User" if is_once => {}
         "User" => {
             let group = unit.value("Service", "Group").map(|group| format!(":{group}")).unwrap_or_default();
-            user(section, written, &format!("{value}{group}"), here);
+            user(section, written, &systemd_words::specifiers(&format!("{value}{group}"), &unit.name)?, here);
         }
         "Group" if section.has("user") => section.take(written, ()),
         "Group" => section.lose(written, "it goes with `user`, which needs a master of root"),

@@ -22,19 +22,20 @@ pub(super) fn command(section: &mut Section, key: &Key, context: &Context<'_>) -
     let signs = &key.value[..key.value.len() - line.len()];
     let split = command_line::split_systemd(line)?;
     let mut command = Vec::new();
-    let mut is_split = false;
+    let mut is_open = false;
     for word in split {
         let word = specifiers(&word, context.unit)?;
         let whole = word.strip_prefix('$').filter(|name| is_name(name));
-        match whole {
+        if let Some(name) = whole {
             // A variable that is a word of its own becomes as many words as it has.
-            Some(name) => {
-                let value = context.env.get(name);
-                is_split |= value.is_none();
-                let one = || vec![format!("${{{name}}}")];
-                command.extend(value.map_or_else(one, |value| value.split_whitespace().map(str::to_owned).collect()));
-            }
-            None => command.push(fill(&word, context.env)),
+            let value = context.env.get(name);
+            is_open |= value.is_none();
+            let one = || vec![format!("${{{name}}}")];
+            command.extend(value.map_or_else(one, |value| value.split_whitespace().map(str::to_owned).collect()));
+        } else {
+            let (word, has_all) = fill(&word, context.env);
+            is_open |= !has_all;
+            command.push(word);
         }
     }
     let written = key.written();
@@ -52,8 +53,8 @@ pub(super) fn command(section: &mut Section, key: &Key, context: &Context<'_>) -
         );
     } else if signs.contains('-') {
         section.change(written, "`-` has no like: a failure is one", ("command", command_line::filled_argv(command)));
-    } else if is_split {
-        let how = "a variable of the environment is one word, and has to be set for the master";
+    } else if is_open {
+        let how = "variables that the unit does not set have to be set for the master, and are one word each";
         section.change(written, how, ("command", command_line::filled_argv(command)));
     } else {
         section.take(written, ("command", command_line::filled_argv(command)));
@@ -65,9 +66,10 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Fills in `${NAME}` of the unit; others stay variables, of the environment of the master. `$$` is the sign.
-fn fill(word: &str, env: &BTreeMap<String, String>) -> String {
-    let (mut out, mut rest) = (String::new(), word);
+/// Fills in `${NAME}` of the unit; others stay variables, of the environment of the master, and whether there are none is
+/// said. `$$` is the sign.
+fn fill(word: &str, env: &BTreeMap<String, String>) -> (String, bool) {
+    let (mut out, mut rest, mut has_all) = (String::new(), word, true);
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
         let braced = after.strip_prefix('{').and_then(|after| after.split_once('}')).filter(|(name, _)| is_name(name));
@@ -77,10 +79,8 @@ fn fill(word: &str, env: &BTreeMap<String, String>) -> String {
                 after
             }
             (None, Some((name, after))) => {
-                match env.get(name) {
-                    Some(value) => out.push_str(value),
-                    None => out.extend(["${", name, "}"]),
-                }
+                has_all &= env.contains_key(name);
+                out.push_str(env.get(name).unwrap_or(&format!("${{{name}}}")));
                 after
             }
             (None, None) => {
@@ -89,7 +89,7 @@ fn fill(word: &str, env: &BTreeMap<String, String>) -> String {
             }
         };
     }
-    out + rest
+    (out + rest, has_all)
 }
 
 /// Fills in what `%` stands for; the user and the machine are those of the master.
