@@ -135,16 +135,13 @@ fn finish(mut draft: Draft, folder: &Path) -> Result<Imported, Broken> {
                 imported => Ok(imported),
             };
         }
-        let mut has_refused = false;
-        for problem in problems {
-            let at = problem.line.checked_sub(1).and_then(|line| printed.items.get(line).copied().flatten());
-            has_refused |= at.is_some_and(|at| draft.refuse(at, &problem.message));
-            if at.is_none() {
-                return Err(draft.broken(&format!("BUG: the configuration made of it is not valid: {problem}")));
-            }
-        }
-        if !has_refused {
-            return Err(draft.broken("BUG: what was left out of the configuration made of it is still refused"));
+        let at = |line: usize| line.checked_sub(1).and_then(|line| printed.items.get(line).copied().flatten());
+        // Several problems may be with the same place.
+        let refused =
+            problems.iter().filter(|problem| at(problem.line).is_some_and(|at| draft.refuse(at, &problem.message)));
+        if refused.count() == 0 {
+            let problem = problems.first().map(ToString::to_string).unwrap_or_default();
+            return Err(draft.broken(&format!("BUG: the configuration made of it is not valid: {problem}")));
         }
     }
 }

@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod damaged;
 mod exported;
 mod files;
 mod guides;
@@ -45,14 +46,19 @@ fn sources(case: &Path, folder: &Path) -> Vec<Source> {
     sources
 }
 
+fn system_of(case: &Path) -> System {
+    let name = case.file_name().and_then(|name| name.to_str()).and_then(|name| name.split('-').next());
+    name.and_then(|name| System::from_str(name, false).ok()).expect("a system")
+}
+
 #[test]
 fn files_of_other_systems_become_the_configuration_beside_them() {
     let (mut wrong, mut count) = (Vec::new(), 0);
     for case in cases() {
         let name = case.file_name().expect("a name").to_string_lossy().into_owned();
-        let system = name.split('-').next().and_then(|name| System::from_str(name, false).ok()).expect("a system");
         let here = Surroundings { folder: Path::new("/srv/app"), is_root: name.ends_with("system") };
-        let made = import(system, &sources(&case, &case), here).unwrap_or_else(|broken| panic!("{name}: {broken}"));
+        let made =
+            import(system_of(&case), &sources(&case, &case), here).unwrap_or_else(|broken| panic!("{name}: {broken}"));
         let summary = made.summary();
         let found = format!("# {}\n{}", summary.lines().next().expect("a line"), made.toml);
         if std::env::var_os("UPDATE_EXPECTED").is_some() {

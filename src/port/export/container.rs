@@ -33,7 +33,7 @@ ENV QUEUE_WORK_DATABASE={STATE}/queue-work.db
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD {health}
 ENTRYPOINT {start}
-# A stop takes up to {stop} s: docker stop -t {stop}, docker run --stop-timeout {stop}
+# A stop takes up to {stop} s: docker run --init --stop-timeout {stop}
 ",
         head = plan.head("docker", "#"),
         copy = copy.unwrap_or_default(),

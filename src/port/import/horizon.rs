@@ -98,7 +98,7 @@ impl App {
         let balances = !matches!(said("balance"), None | Some(Php::Bool(false))) && queues.len() > 1;
         let share = match most {
             Some(Php::Int(most)) if balances => {
-                Some(Value::from((*most + queues.len() as i64 - 1) / queues.len() as i64))
+                Some(Value::from(most.saturating_add(queues.len() as i64 - 1) / queues.len() as i64))
             }
             _ => None,
         };

@@ -38,6 +38,9 @@ pub(super) fn command(section: &mut Section, key: &Key, context: &Context<'_>) -
             command.push(word);
         }
     }
+    if command.is_empty() {
+        return Err("the command is empty".to_owned());
+    }
     let written = key.written();
     if section.has("command") {
         section.lose(written, "one command only; write [\"sh\", \"-c\", \"one && two\"]");
