@@ -2,6 +2,8 @@
 //!
 //! Invariant: ids go on where the last generation stopped, also when its rows have been pruned.
 
+use std::path::Path;
+
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::batch::{Batch, High, Waiting};
@@ -9,11 +11,11 @@ use super::claim::counters_of;
 use super::names::Names;
 use super::prune::highest;
 use super::run_row::RunRow;
-use super::{codes, identity, rollups, sql};
+use super::{codes, error, identity, rollups, sql};
 use crate::model::trace::SpanIds;
 use crate::model::worker::EndReason;
 use crate::model::{Cause, Counters, Detail, Generation, Outcome, UnixMicros, WorkerId};
-use crate::store::{LastMaster, Master, Membership, Tenure, lost};
+use crate::store::{LastMaster, Master, Membership, StoreError, Tenure, lost};
 
 /// Jobs or workers of one transaction of a recovery.
 pub(super) const STEP: u32 = 1000;
@@ -166,4 +168,25 @@ impl Batch<'_> {
     pub(super) fn end_left(&self, dead: Generation) -> Result<usize> {
         self.run(sql::WORKERS_LOST, (dead.0, self.at.0, codes::reason(EndReason::MasterLost), STEP))
     }
+}
+
+/// Refuses a batch that was applied before, and everything once another generation has begun.
+pub(super) fn refuse(conn: &Connection, path: &Path, ours: Option<Generation>, number: u64) -> Result<(), StoreError> {
+    let Some(ours) = ours else {
+        return Err(StoreError::Other("a numbered batch needs a generation, and none was begun".to_owned()));
+    };
+    let read = || {
+        conn.prepare_cached(sql::GENERATION_NOW)?
+            .query_row([], |row| Ok((Generation(row.get(0)?), row.get::<_, i64>(1)? as u64)))
+            .optional()
+    };
+    // No generation at all: the file was replaced by another.
+    let (last, applied) = read().map_err(|e| error::map(path, &e))?.unwrap_or_default();
+    if last != ours {
+        return Err(StoreError::Superseded(last));
+    }
+    if number != 0 && number <= applied {
+        return Err(StoreError::AlreadyApplied);
+    }
+    Ok(())
 }

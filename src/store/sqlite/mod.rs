@@ -79,16 +79,17 @@ mod totals;
 mod walk;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use self::batch::{Batch, High};
 use self::content::{Content, Overwritten};
 use self::database_lock::Handle;
 use self::faults::What;
 use self::files::{Fate, Files, log_path};
+use self::generations::refuse;
 use self::names::Names;
 use self::open::Missing;
 use self::run_index::Blocks;
@@ -223,27 +224,6 @@ impl SqliteStore {
         self.tend(false)?;
         Ok(changed)
     }
-}
-
-/// Refuses a batch that was applied before, and everything once another generation has begun.
-fn refuse(conn: &Connection, path: &Path, ours: Option<Generation>, number: u64) -> Result<(), StoreError> {
-    let Some(ours) = ours else {
-        return Err(StoreError::Other("a numbered batch needs a generation, and none was begun".to_owned()));
-    };
-    let read = || {
-        conn.prepare_cached(sql::GENERATION_NOW)?
-            .query_row([], |row| Ok((Generation(row.get(0)?), row.get::<_, i64>(1)? as u64)))
-            .optional()
-    };
-    // No generation at all: the file was replaced by another.
-    let (last, applied) = read().map_err(|e| error::map(path, &e))?.unwrap_or_default();
-    if last != ours {
-        return Err(StoreError::Superseded(last));
-    }
-    if number != 0 && number <= applied {
-        return Err(StoreError::AlreadyApplied);
-    }
-    Ok(())
 }
 
 impl Store for SqliteStore {
