@@ -47,8 +47,11 @@ fn show(context: &Context, name: Option<&str>) -> Result<Code, Error> {
 
 fn set(context: &Context, args: &SetArgs) -> Result<Code, Error> {
     let given = [
+        ("fair", &args.fair),
         ("concurrency", &args.concurrency),
+        ("concurrency_per_key", &args.concurrency_per_key),
         ("rate", &args.rate),
+        ("rate_per_key", &args.rate_per_key),
         ("rate_burst", &args.rate_burst),
         ("max_ready", &args.max_ready),
     ];

@@ -12,6 +12,7 @@ use super::document::{Reader, Table, entries, shown};
 use super::values::{Written, path_text};
 use crate::model::QueueName;
 use crate::model::key::{Inner, Key, Kind};
+use crate::model::payload::check_key;
 
 /// Programs that take a script after `-c`.
 const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "ksh", "ash"];
@@ -141,6 +142,29 @@ impl Reader<'_> {
             return None;
         }
         Some(text)
+    }
+
+    /// `{ vip = 3 }`, as JSON.
+    pub(super) fn weights(&mut self, path: &str, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let at = value.span().start;
+        let DeValue::Table(table) = value.get_ref() else {
+            let message = format!("`weights` is {}; write a table, such as {{ vip = 3 }}", shown(value.get_ref()));
+            self.problem(at, path, message);
+            return None;
+        };
+        let mut weights = serde_json::Map::new();
+        for (name, at, weight) in entries(table) {
+            self.begin_value();
+            if let Err(error) = check_key(name) {
+                self.problem(at, path, format!("`weights.{name}`: {error}"));
+                return None;
+            }
+            let number = Key { name: "weight", ..WEIGHT };
+            let text = self.scalar(number, path, at, weight)?;
+            let number: u32 = text.to_string().parse().ok()?;
+            weights.insert(name.to_owned(), number.into());
+        }
+        Some(Value::new(Some(&self.origin(at)), serde_json::Value::Object(weights).to_string()))
     }
 
     /// A table of keys of its own, or one of the words that may stand instead.

@@ -308,6 +308,7 @@ impl<'t> Reader<'t> {
             Kind::Queues => self.queues(path, value),
             Kind::Command => self.command(key, path, value),
             Kind::Env => self.env(path, value),
+            Kind::Weights => self.weights(path, value),
             Kind::Cron => self.cron(path, value),
             Kind::Json => self.json(path, value),
             Kind::Autoscale => self.autoscale(key, path, at, value),

@@ -75,6 +75,7 @@ impl Key {
             Kind::Queues
             | Kind::Command
             | Kind::Env
+            | Kind::Weights
             | Kind::Cron
             | Kind::Json
             | Kind::Windows

@@ -235,7 +235,7 @@ impl Master {
         // A `work` is no reason to forget those of the master before it.
         if self.in_force.config.single.is_none() {
             let request = Request::ConfigureQueues(Arc::new(self.in_force.config.queues.clone()));
-            self.batches.add(request, Purpose::Core(Tag::None), true, false, self.time.now());
+            self.batches.add(request, Purpose::Core(Tag::Sort), true, false, self.time.now());
         }
     }
 

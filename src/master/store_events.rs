@@ -189,7 +189,10 @@ impl Master {
             Purpose::OpenBulk(bulk) => self.bulk_opened(bulk, reply),
             Purpose::DropBulk(bulk) => self.bulk_dropped(bulk, &reply),
             Purpose::Pause(ticket) => self.paused_one(batch, durable, ticket),
-            Purpose::SetQueue(ticket) => self.answer_when_safe(batch, durable, ticket, Answer::Yes),
+            Purpose::SetQueue(ticket) => {
+                self.committed_for_core(Tag::Sort, reply);
+                self.answer_when_safe(batch, durable, ticket, Answer::Yes);
+            }
             Purpose::NoteFailure(ticket, error) => self.failure_noted(batch, durable, ticket, error, &reply),
             Purpose::SwitchProcessors { ticket, answer } => self.switched(batch, durable, ticket, answer, reply),
             Purpose::BeginRun { ticket, begin } => self.run_begun(batch, durable, ticket, *begin, reply),

@@ -154,10 +154,11 @@ pub enum Request {
     },
     /// Stop or go on handing out jobs of a queue; the queue is made if it is new. Reply: [`Reply::Done`].
     Pause { queue: QueueName, paused: bool },
-    /// The limits of queues as the configuration has them, in the place of those of before. Reply: [`Reply::Done`].
+    /// The limits of queues as the configuration has them, in the place of those of before. Reply: [`Reply::Sorted`]: jobs may
+    /// wait elsewhere.
     ConfigureQueues(Arc<BTreeMap<QueueName, SaidLimits>>),
     /// Set limits of a queue over those of the configuration, in the place of what was set before, or take that back. Reply:
-    /// [`Reply::Done`].
+    /// [`Reply::Sorted`].
     SetLimits { queue: QueueName, set: Option<Box<Override>> },
     /// Enable or disable processors, each with whether it is configured, or leave that to the file again. Reply:
     /// [`Reply::Done`], or [`Reply::NoProcessor`] for one that is neither configured nor on record, and nothing was changed.

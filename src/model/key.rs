@@ -31,6 +31,8 @@ pub enum Kind {
     /// A program and its arguments.
     Command,
     Env,
+    /// Names with whole numbers of at least 1.
+    Weights,
     Flag,
     /// A share of a whole, over 0 and at most this.
     Share(f64),

@@ -19,6 +19,7 @@ pub mod done;
 pub mod durability;
 pub mod exec;
 pub mod failure;
+pub mod fair;
 pub mod fingerprint;
 pub mod gauge;
 pub mod graph;

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::fair::{self, Fair};
 use super::key::{Key, Kind};
 use super::{QueueName, UnixMicros};
 
@@ -103,14 +104,20 @@ impl fmt::Display for Rate {
 }
 
 /// Limits of a queue in force.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueLimits {
+    pub fair: Fair,
+    /// Shares of keys; 1 where a key is not named.
+    pub weights: BTreeMap<String, u32>,
     /// Most jobs that run, over all pools.
     pub concurrency: Option<u32>,
     /// Most starts in a time.
     pub rate: Option<Rate>,
     /// Most starts at once after a pause; `None`: those of a second.
     pub rate_burst: Option<u32>,
+    /// The same for the jobs of each key.
+    pub concurrency_per_key: Option<u32>,
+    pub rate_per_key: Option<Rate>,
     /// A push beyond so many ready jobs is refused.
     pub max_ready: Option<u64>,
 }
@@ -118,9 +125,13 @@ pub struct QueueLimits {
 impl QueueLimits {
     /// The keys of `[queues.NAME]`.
     pub const KEYS: &'static [Key] = &[
+        Key::new("fair", Kind::Choice(Fair::WORDS)),
+        Key::new("weights", Kind::Weights),
         Key::new("concurrency", Kind::Count(1, MOST_RUNNING)).or(OFF),
         Key::new("rate", Kind::Text(|text| text.parse::<Rate>().map(drop))).or(OFF),
         Key::new("rate_burst", Kind::Count(1, MOST_RUNNING)).or(OFF),
+        Key::new("concurrency_per_key", Kind::Count(1, MOST_RUNNING)).or(OFF),
+        Key::new("rate_per_key", Kind::Text(|text| text.parse::<Rate>().map(drop))).or(OFF),
         Key::new("max_ready", Kind::Count(1, MOST_WAITING)).or(OFF),
     ];
 
@@ -130,7 +141,12 @@ impl QueueLimits {
         fn of<T: FromStr>(said: &SaidLimits, key: &str) -> Option<T> {
             said.get(key).and_then(|text| text.parse().ok())
         }
+        let weights = said.get("weights").and_then(|text| serde_json::from_str(text).ok());
         Self {
+            fair: of(said, "fair").unwrap_or_default(),
+            weights: weights.unwrap_or_default(),
+            concurrency_per_key: of(said, "concurrency_per_key"),
+            rate_per_key: of(said, "rate_per_key"),
             concurrency: of(said, "concurrency"),
             rate: of(said, "rate"),
             rate_burst: of(said, "rate_burst"),
@@ -145,7 +161,30 @@ impl QueueLimits {
     /// Whether a job may have to wait although a worker is free.
     #[must_use]
     pub const fn holds_back(&self) -> bool {
-        self.concurrency.is_some() || self.rate.is_some()
+        self.concurrency.is_some() || self.rate.is_some() || self.holds_back_keys()
+    }
+
+    const fn holds_back_keys(&self) -> bool {
+        self.concurrency_per_key.is_some() || self.rate_per_key.is_some()
+    }
+
+    /// Whether keys take turns, as they do wherever they have limits.
+    #[must_use]
+    pub fn is_keyed(&self) -> bool {
+        self.fair != Fair::Off || self.holds_back_keys()
+    }
+
+    /// The limits of each key, as those of a queue.
+    #[must_use]
+    pub fn of_key(&self) -> Self {
+        Self { concurrency: self.concurrency_per_key, rate: self.rate_per_key, ..Self::default() }
+    }
+
+    /// By how much a job moves the turn of its key.
+    #[must_use]
+    pub fn cost_of(&self, key: &str) -> i64 {
+        let weight = if self.weights.is_empty() { None } else { self.weights.get(key) };
+        fair::UNIT / i64::from(weight.copied().unwrap_or(1).max(1))
     }
 
     /// How many jobs may start, with so many running.
@@ -238,7 +277,8 @@ pub struct LimitRecord {
 impl LimitRecord {
     /// The limits of a queue; `None`: it has none.
     #[must_use]
-    pub fn new(configured: SaidLimits, set: Option<Override>) -> Option<Self> {
+    pub fn new(mut configured: SaidLimits, set: Option<Override>) -> Option<Self> {
+        configured.retain(|_, text| text != OFF);
         let record = Self { configured, set, in_force: QueueLimits::default() };
         let said = record.said();
         let is_empty = said.is_empty() && record.set.is_none();

@@ -209,3 +209,27 @@ fn jobs_are_found_and_changed_by_key() {
     assert!(bench.ok(&["jobs", "cancel", "--key", "a"]).contains("cancelled 1 job"));
     assert_eq!((&bench.job(a)["state"], &bench.job(b)["state"]), (&"cancelled".into(), &"ready".into()));
 }
+
+#[test]
+fn keys_take_turns_and_none_has_more_running_than_it_may() {
+    let bench = Bench::new();
+    let notes = bench.path().join("notes");
+    let push = |key: &str, jobs: usize| {
+        let script = format!("echo begin {key} >> {0}; sleep 0.02; echo end {key} >> {0}", notes.display());
+        let args = ["push", "--queue=mail", "--key", key, "--lines", "--", "sh", "-c", &script];
+        bench.verb(&args).stdin("x\n".repeat(jobs)).run().expect_code(0);
+    };
+    push("a", 40);
+    push("b", 5);
+    let file = configure(&bench, 2, "fair = \"jobs\"\nconcurrency_per_key = 1\nweights = { vip = 2 }");
+    let _master = bench.start(&["--config", &file]);
+    bench.wait_for("the end", DEADLINE, |bench| has_run(bench, 45));
+    let notes = std::fs::read_to_string(notes).expect("notes");
+    for key in ["a", "b"] {
+        let of_key: Vec<&str> = notes.lines().filter_map(|line| line.strip_suffix(key)).map(str::trim_end).collect();
+        assert_eq!(most_at_a_time(&of_key.join("\n")), 1, "{key}: {notes}");
+    }
+    let begins: Vec<&str> = notes.lines().filter(|line| line.starts_with("begin")).collect();
+    let last = begins.iter().rposition(|line| line.ends_with('b'));
+    assert!(last < Some(14), "{begins:?}");
+}

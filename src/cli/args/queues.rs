@@ -52,19 +52,28 @@ Examples:
 /// Limits that are set.
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "queue-work queues set QUEUE [OPTIONS]")]
-#[command(group = ArgGroup::new("limit").required(true).multiple(true).args(["concurrency", "rate", "rate_burst", "max_ready"]))]
+#[command(group = ArgGroup::new("limit").required(true).multiple(true).args(["fair", "concurrency", "concurrency_per_key", "rate", "rate_per_key", "rate_burst", "max_ready"]))]
 pub(crate) struct SetArgs {
     /// The queue
     #[arg(value_name = "QUEUE", value_parser = values::queue)]
     pub(crate) name: String,
+    /// How keys take turns: `off`, by `jobs`, or by `time`
+    #[arg(long, hide_short_help = true, value_name = "HOW")]
+    pub(crate) fair: Option<String>,
     /// Most jobs that run at a time, over all pools; `off`: no limit
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) concurrency: Option<String>,
+    /// The same for the jobs of each key
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) concurrency_per_key: Option<String>,
     /// Most starts in a time, such as `100/s` or `5/m`; `off`: no limit
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     pub(crate) rate: Option<String>,
+    /// The same for the jobs of each key
+    #[arg(long, hide_short_help = true, value_name = "RATE", allow_hyphen_values = true)]
+    pub(crate) rate_per_key: Option<String>,
     /// Most starts at once after a pause [default: those of a second]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, hide_short_help = true, value_name = "N", allow_negative_numbers = true)]
     pub(crate) rate_burst: Option<String>,
     /// Refuse pushes beyond so many ready jobs; `off`: no limit
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -73,6 +82,6 @@ pub(crate) struct SetArgs {
     #[arg(long = "for", value_name = "DURATION", value_parser = values::positive_duration)]
     pub(crate) lasts: Option<Duration>,
     /// Also of a queue that nobody has heard of
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) force: bool,
 }

@@ -9,9 +9,9 @@ pub(super) fn said(limits: &[(&str, &str)]) -> SaidLimits {
     limits.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect()
 }
 
-fn configure(kit: &mut Kit, limits: &[(&str, &str)]) {
+pub(super) fn configure(kit: &mut Kit, limits: &[(&str, &str)]) {
     let queues = if limits.is_empty() { BTreeMap::new() } else { BTreeMap::from([(queue("default"), said(limits))]) };
-    assert!(matches!(kit.one(Request::ConfigureQueues(Arc::new(queues))), Reply::Done));
+    assert!(matches!(kit.one(Request::ConfigureQueues(Arc::new(queues))), Reply::Sorted { .. }));
 }
 
 fn set(kit: &mut Kit, limits: &[(&str, &str)], until: Option<UnixMicros>) {
@@ -24,7 +24,7 @@ fn claim(total: u32, at_once: u32) -> Claim {
     Claim { takes, lanes: Takes::Others, workers: vec![], total, at_once, max_bytes: usize::MAX }
 }
 
-fn take(kit: &mut Kit, total: u32, at_once: u32) -> (Vec<Arc<Claimed>>, HeldBack) {
+pub(super) fn take(kit: &mut Kit, total: u32, at_once: u32) -> (Vec<Arc<Claimed>>, HeldBack) {
     match kit.one(Change::Claim(claim(total, at_once))) {
         Reply::Claimed { jobs, held, .. } => (jobs.into_iter().map(Arc::new).collect(), held),
         other => panic!("{other:?}"),

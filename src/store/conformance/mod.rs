@@ -11,6 +11,7 @@ mod call_log;
 mod checks;
 mod claim;
 mod failures;
+mod fairness;
 mod finish;
 mod lanes;
 mod life;
@@ -318,8 +319,11 @@ suite! {
         next_due_is_the_first_of_due_and_expiry, jobs_are_claimed_for_workers_in_order;
     limits: no_more_run_than_the_limit_and_the_end_of_one_opens_the_queue, jobs_of_a_queue_with_a_limit_are_not_claimed_ahead,
         a_rate_gives_its_burst_then_one_after_the_other, what_is_set_holds_until_its_time_or_until_it_is_taken_back,
-        a_push_beyond_the_room_of_a_queue_adds_nothing, a_bulk_push_beyond_the_room_of_a_queue_is_not_committed,
-        a_job_keeps_its_key_and_is_found_by_it;
+        a_push_beyond_the_room_of_a_queue_adds_nothing, a_bulk_push_beyond_the_room_of_a_queue_is_not_committed, a_job_keeps_its_key_and_is_found_by_it;
+    fairness: keys_take_turns_and_who_comes_late_waits_for_nobody, priority_comes_first_and_a_key_has_its_own_order,
+        weights_are_shares_of_jobs_and_time_is_charged_when_it_is_known,
+        a_key_at_its_limit_is_passed_over_until_one_of_it_has_ended, a_rate_of_a_key_holds_that_key_alone,
+        jobs_that_wait_are_moved_to_the_lanes_of_their_keys_and_back, what_is_pushed_in_bulk_is_opened_in_the_lanes_of_keys;
     lanes: commands_and_other_jobs_are_claimed_apart_each_in_its_order, a_job_that_comes_back_waits_in_its_lane_again,
         a_type_that_is_named_gets_a_lane_and_its_jobs_are_moved_in_steps,
         who_takes_every_type_takes_the_lanes_of_types_in_the_order_of_the_queue, a_job_is_found_wherever_it_waits,

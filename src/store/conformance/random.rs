@@ -107,7 +107,7 @@ fn step() -> impl Strategy<Value = Step> {
         ),
         6 => (proptest::collection::vec((0..4_u8, 0..4_u32), 1..4), 0..3_u8, 0..6_u32, 0..5_u32, 0..9_usize)
             .prop_map(|(takes, lanes, total, at_once, max_bytes)| Step::Claim { takes, lanes, total, at_once, max_bytes }),
-        2 => (any::<bool>(), 0..3_u8, 0..5_usize, proptest::option::of(0..9_i64))
+        2 => (any::<bool>(), 0..3_u8, 0..9_usize, proptest::option::of(0..9_i64))
             .prop_map(|(set, queue, limits, until)| Step::Limit { set, queue, limits, until }),
         1 => (0..4_u8).prop_map(Step::NameType),
         2 => Just(Step::Sort),
@@ -225,12 +225,16 @@ fn op(kit: &mut Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
 }
 
 fn limit(kit: &Kit, set: bool, queue: u8, limits: usize, until: Option<i64>) -> Op {
-    let table: [&[(&str, &str)]; 5] = [
+    let table: [&[(&str, &str)]; 9] = [
         &[],
         &[("concurrency", "1")],
         &[("rate", "2/s"), ("rate_burst", "2")],
         &[("max_ready", "2"), ("rate", "1/s")],
         &[("concurrency", "off"), ("rate", "off")],
+        &[("fair", "jobs"), ("weights", r#"{"key 1": 3}"#)],
+        &[("fair", "time")],
+        &[("concurrency_per_key", "1")],
+        &[("rate_per_key", "1/s"), ("fair", "jobs")],
     ];
     let (queue, limits) = (named(queue), super::limits::said(table[limits]));
     if !set {
@@ -288,7 +292,10 @@ fn everything(kit: &mut Kit) -> String {
     let jobs = kit.records.jobs(&JobFilter::default()).unwrap();
     let runs = kit.runs(&RunFilter::default());
     let workers = kit.records.workers(&WorkerFilter::default()).unwrap();
-    let (totals, due) = (kit.records.queue_totals().unwrap(), kit.store.next_due().unwrap());
+    let (mut totals, due) = (kit.records.queue_totals().unwrap(), kit.store.next_due().unwrap());
+    for totals in totals.iter_mut().filter(|of| of.limits.as_ref().is_some_and(|limits| limits.in_force.is_keyed())) {
+        totals.oldest_ready_at = None;
+    }
     let bulks = kit.store.bulks().unwrap();
     let processors = super::random_processors::everything(kit);
     let links: Vec<_> = jobs

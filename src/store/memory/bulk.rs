@@ -84,6 +84,7 @@ impl State {
                 wait: wait_of(new),
                 place: Place::Unopened,
                 lane: Lane::Others,
+                by_key: false,
                 past: None,
                 max_attempts: new.max_attempts,
                 progress: None,
@@ -180,6 +181,7 @@ impl State {
                     None => Place::Ready,
                 };
                 job.lane = self.lane_of(&job.new.kind);
+                job.by_key = self.is_keyed(&job.new.queue);
                 self.put(id, job);
                 if let Some(failed) = is_linked {
                     self.put_where_it_belongs(id, failed);

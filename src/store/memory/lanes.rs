@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::state::{Place, State};
+use super::state::{Job, Place, State};
 use crate::model::change::Reply;
 use crate::model::{EXEC, Lane, QueueName, Takes};
 
@@ -27,7 +27,7 @@ impl State {
     }
 
     pub(super) fn first_other(&self, queue: &QueueName) -> Option<Arc<str>> {
-        let (.., id) = self.front_of(queue, &Lane::Others)?;
+        let (.., id) = self.front_of(queue, &Lane::Others).or_else(|| self.first_by_key(queue, &Lane::Others))?;
         self.jobs.get(&id).map(|job| job.new.kind.clone())
     }
 
@@ -40,8 +40,12 @@ impl State {
 
     /// Ready jobs that are not in the lane of their type yet.
     fn misplaced(&self) -> impl Iterator<Item = i64> {
-        let ready = self.jobs.iter().filter(|(_, job)| matches!(job.place, Place::Ready) && job.lane == Lane::Others);
-        ready.filter(|(_, job)| self.named.contains(&job.new.kind)).map(|(id, _)| *id)
+        let ready = self.jobs.iter().filter(|(_, job)| matches!(job.place, Place::Ready));
+        let is_elsewhere = |job: &Job| {
+            (job.lane == Lane::Others && self.named.contains(&job.new.kind))
+                || job.by_key != self.is_keyed(&job.new.queue)
+        };
+        ready.filter(move |(_, job)| is_elsewhere(job)).map(|(id, _)| *id)
     }
 
     pub(super) fn sort(&mut self, limit: u32) -> Reply {
@@ -50,11 +54,15 @@ impl State {
         for id in found {
             if let Some(mut job) = self.take(id) {
                 job.lane = self.lane_of(&job.new.kind);
+                job.by_key = self.is_keyed(&job.new.queue);
                 queues.insert(job.new.queue.clone());
                 self.put(id, job);
             }
         }
         let more = self.misplaced().next().is_some();
+        if !more {
+            self.drop_unused_keys();
+        }
         self.sorting = more;
         Reply::Sorted { queues: queues.into_iter().collect(), more }
     }

@@ -52,21 +52,27 @@ impl State {
                 self.put_limits(&name, said, set);
             }
         }
-        Reply::Done
+        Reply::Sorted { queues: Vec::new(), more: self.sorting }
     }
 
     pub(super) fn set_limits(&mut self, queue: &QueueName, set: Option<&Override>) -> Reply {
         self.queue(queue);
         let configured = self.limits_of(queue).map(|record| record.configured.clone()).unwrap_or_default();
         self.put_limits(queue, configured, set.cloned());
-        Reply::Done
+        Reply::Sorted { queues: Vec::new(), more: self.sorting }
     }
 
     fn put_limits(&mut self, queue: &QueueName, configured: SaidLimits, set: Option<Override>) {
+        let before = self.limits_of(queue).map(|record| record.in_force.clone()).unwrap_or_default();
         let bucket = self.limits.remove(queue).and_then(|limits| limits.bucket);
         let record = LimitRecord::new(configured, set).map(Arc::new);
         self.limits.extend(record.map(|record| (queue.clone(), Limits { record, bucket })));
         if self.queues.contains_key(queue) {
+            let after = self.limits_of(queue).map(|record| record.in_force.clone()).unwrap_or_default();
+            if before.of_key() != after.of_key() {
+                self.forget_buckets(queue);
+            }
+            self.sorting |= before.is_keyed() != after.is_keyed();
             self.queue(queue);
             self.news.queues.insert(queue.clone());
         }
@@ -100,9 +106,17 @@ impl State {
     }
 
     /// So many have started.
-    pub(super) fn close(&mut self, queue: &QueueName, opening: &Opening, starts: u32, held: &mut HeldBack) {
+    pub(super) fn close(
+        &mut self,
+        queue: &QueueName,
+        opening: &Opening,
+        (starts, is_short): (u32, bool),
+        at: UnixMicros,
+        held: &mut HeldBack,
+    ) {
         let Opening::Limited { room, free, bucket } = *opening else { return };
         let (running, bucket) = (self.running(queue), bucket.less(starts));
+        let (is_keyed, first_opening) = (self.is_keyed(queue), self.first_opening(queue, at));
         let ready = self.queues.get(queue).map_or(0, |queue| queue.totals.ready);
         let Some(limits) = self.limits.get_mut(queue) else { return };
         if (starts > 0 || room == 0) && limits.record.in_force.rate.is_some() {
@@ -110,12 +124,17 @@ impl State {
         }
         if ready > 0 && starts == room {
             held.closed.push((queue.clone(), limits.record.in_force.opens_at(running, &bucket)));
-        } else if ready > 0 {
-            held.for_workers |= starts == free;
+        } else if ready > 0 && starts == free {
+            held.for_workers = true;
+        } else if ready > 0 && is_keyed && is_short {
+            held.closed.push((queue.clone(), first_opening));
         }
     }
 
     pub(super) fn unclaim(&mut self, job: JobId, run: RunId, at: UnixMicros) -> Reply {
+        if self.current(job, run).is_some() {
+            self.key_ends(job.0, None, at);
+        }
         let reply = self.change_running(job, run, |job, _| job.place = Place::Ready);
         let queue = self.jobs.get(&job.0).map(|job| job.new.queue.clone());
         if matches!(reply, Reply::Done)

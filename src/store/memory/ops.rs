@@ -2,7 +2,7 @@
 //!
 //! Invariant: an operation checks before it changes anything; none can fail half-way.
 
-use crate::model::change::{Change, Claim, Finish, HeldBack, Next, Op, Reply, Request};
+use crate::model::change::{Change, Finish, Next, Op, Reply, Request};
 use crate::model::failure::Failure;
 use crate::model::gauge::Mark;
 use crate::model::job::Progress;
@@ -10,10 +10,10 @@ use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
 use crate::model::shift::FIXED_US;
 use crate::model::{
-    Cause, Claimed, Counters, Fingerprint, Generation, Holds, JobAction, JobId, JobState, Outcome, QueueName, RunId,
-    Setting, States, UnixMicros,
+    Cause, Counters, Fingerprint, Generation, JobAction, JobId, JobState, Outcome, QueueName, RunId, Setting, States,
+    UnixMicros,
 };
-use crate::store::{Duty, EXPIRED_PER_CLAIM};
+use crate::store::Duty;
 
 use super::state::{Job, Place, Queue, Run, Running, State};
 
@@ -81,68 +81,7 @@ impl State {
         }
     }
 
-    fn claim(&mut self, claim: &Claim, generation: Generation, at: UnixMicros) -> Reply {
-        let (mut jobs, mut bytes, mut expired, mut more) = (Vec::new(), 0_usize, Vec::new(), false);
-        let mut held = HeldBack::default();
-        for (queue, most) in &claim.takes {
-            if self.queues.get(queue).is_none_or(|q| q.totals.paused) {
-                continue;
-            }
-            let before = jobs.len();
-            let opening = self.opening(queue, claim.at_once.saturating_sub(before as u32), at);
-            let goal = (claim.total as usize).min(before + (*most).min(opening.starts()) as usize);
-            while jobs.len() < goal && !more {
-                let Some(id) = self.front(queue, &claim.lanes) else { break };
-                let (lapsed, size) = self.jobs.get(&id).map_or((false, 0), |j| (j.has_lapsed(at), j.new.args.len()));
-                if lapsed {
-                    self.expire(id, at);
-                    expired.push(JobId(id));
-                    more = expired.len() >= EXPIRED_PER_CLAIM;
-                    continue;
-                }
-                if !jobs.is_empty() && bytes.saturating_add(size) > claim.max_bytes {
-                    more = true;
-                    break;
-                }
-                bytes += size;
-                let worker = claim.workers.get(jobs.len()).map(|worker| worker.0);
-                jobs.extend(self.start(id, worker, generation, at));
-            }
-            self.close(queue, &opening, (jobs.len() - before) as u32, &mut held);
-        }
-        Reply::Claimed { jobs, expired, more, held }
-    }
-
-    fn start(&mut self, id: i64, worker: Option<i64>, generation: Generation, at: UnixMicros) -> Option<Claimed> {
-        let mut job = self.take(id)?;
-        self.run_high += 1;
-        let counters = job.past.unwrap_or_default();
-        let claimed = Claimed {
-            id: JobId(id),
-            run: RunId(self.run_high),
-            queue: job.new.queue.clone(),
-            kind: job.new.kind.clone(),
-            args: job.new.args.clone(),
-            counters,
-            pushed_at: job.pushed_at,
-            due_at: job.due_at,
-            timeout: job.new.timeout,
-            max_attempts: job.new.max_attempts,
-            holds: Holds { unique: job.new.unique.is_some(), run: job.processor_run },
-            is_new: job.past.is_none(),
-            state: job.past.and(job.progress.as_ref()).and_then(|progress| progress.state.clone()),
-            parents: self.results_for(id),
-            pushed_in: job.new.pushed_in.clone(),
-            trace: None,
-        };
-        let attempt = claimed.attempt();
-        job.place =
-            Place::Running(Running { run: claimed.run, worker, attempt, started_at: at, generation: generation.0 });
-        self.put(id, job);
-        Some(claimed)
-    }
-
-    fn expire(&mut self, id: i64, at: UnixMicros) {
+    pub(super) fn expire(&mut self, id: i64, at: UnixMicros) {
         self.cancel(id, Cause::Expired, Some("expired"), at);
     }
 
@@ -155,7 +94,7 @@ impl State {
         self.changes_fate(id);
     }
 
-    fn current(&self, job: JobId, run: RunId) -> Option<Running> {
+    pub(super) fn current(&self, job: JobId, run: RunId) -> Option<Running> {
         match self.jobs.get(&job.0)?.place {
             Place::Running(running) if running.run == run => Some(running),
             _ => None,
@@ -181,6 +120,9 @@ impl State {
         let (id, next) = (f.job.id.0, f.next);
         let failure = Failure::of(f).filter(|_| self.current(f.job.id, f.job.run).is_some());
         let filed = failure.map(|failure| self.count_failure(&f.job.queue, &failure, at));
+        if self.current(f.job.id, f.job.run).is_some() {
+            self.key_ends(id, Some(f.ended_at.since(f.started_at).as_micros() as i64), at);
+        }
         let reply = self.change_running(f.job.id, f.job.run, |job, _| {
             if next != Next::Succeeded {
                 job.past = Some(f.counters);
@@ -332,6 +274,7 @@ impl State {
             _ => Place::Ready,
         };
         let queue = job.new.queue.clone();
+        job.by_key = self.is_keyed(&job.new.queue);
         self.put(id.0, job);
         Some(queue)
     }

@@ -25,6 +25,7 @@ use super::after::{Refs, Waits};
 use super::audit::Audit;
 use super::autoscale_log::AutoscaleLog;
 use super::call_log::CallLog;
+use super::key_lanes::Keys;
 use super::limits::Limits;
 use super::processors::Kept;
 use super::rollups::Periods;
@@ -81,8 +82,9 @@ pub(super) struct Job {
     /// How long it was to wait until then, if that is a length.
     pub(super) wait: Option<i64>,
     pub(super) place: Place,
-    /// Where it stands while it is ready.
+    /// Where it stands while it is ready, and whether in the lane of its key.
     pub(super) lane: Lane,
+    pub(super) by_key: bool,
     /// Charges; `None`: none so far.
     pub(super) past: Option<Counters>,
     /// Its own limit, else the one in force when a run ended without success.
@@ -107,7 +109,13 @@ impl Job {
     }
 
     fn order(&self, id: i64) -> Order {
-        (self.new.queue.clone(), self.lane.clone(), -i64::from(self.new.priority), self.due_at.0, id)
+        let key = self.by_key.then(|| self.new.key.clone().unwrap_or_default());
+        (self.new.queue.clone(), self.lane.clone(), key, -i64::from(self.new.priority), self.due_at.0, id)
+    }
+
+    /// Whether it is ready and waits in the lane of its key.
+    pub(super) fn is_by_key(&self) -> bool {
+        self.by_key && matches!(self.place, Place::Ready)
     }
 
     /// When it lapses, while it can: waiting, and never started.
@@ -136,8 +144,8 @@ pub(super) struct Bulk {
     pub(super) jobs: BTreeMap<i64, Job>,
 }
 
-/// The order of the queues: queue, lane, -priority, due, id.
-type Order = (QueueName, Lane, i64, i64, i64);
+/// The order of the queues: queue, lane, the key where it waits by that, -priority, due, id.
+type Order = (QueueName, Lane, Option<Box<str>>, i64, i64, i64);
 
 /// A run on record.
 #[derive(Clone, Debug)]
@@ -209,6 +217,7 @@ pub(super) struct State {
     expiring: BTreeSet<(i64, i64)>,
     pub(super) limits: BTreeMap<QueueName, Limits>,
     pub(super) waits: Waits,
+    pub(super) keys: Keys,
     pub(super) bulks: BTreeMap<i64, Bulk>,
     pub(super) bulk_high: i64,
     pub(super) job_high: i64,
@@ -264,6 +273,7 @@ impl State {
         // One that is ready stays in its lane; any other goes to that of its type.
         if !matches!(job.place, Place::Ready) {
             job.lane = self.lane_of(&job.new.kind);
+            job.by_key = self.is_keyed(&job.new.queue);
         }
         Some(job)
     }
@@ -307,7 +317,11 @@ impl State {
             Place::Ended { .. } | Place::Succeeded => self.news.ended.push(JobId(id)),
             Place::Scheduled | Place::Blocked | Place::Running(_) => {}
         }
+        let is_by_key = job.is_by_key();
         self.jobs.insert(id, job);
+        if is_by_key {
+            self.enter_key_lane(id);
+        }
     }
 
     /// A queue, made if it is new; the batch has touched it.
@@ -322,9 +336,10 @@ impl State {
 
     /// The place of the first ready job in a lane of a queue.
     pub(super) fn front_of(&self, queue: &QueueName, lane: &Lane) -> Option<(i64, i64, i64)> {
-        let from = (queue.clone(), lane.clone(), i64::MIN, i64::MIN, i64::MIN);
-        let first = self.ready.range(from..).next().filter(|(name, of, ..)| name == queue && of == lane);
-        first.map(|(_, _, nprio, due_at, id)| (*nprio, *due_at, *id))
+        let from = (queue.clone(), lane.clone(), None, i64::MIN, i64::MIN, i64::MIN);
+        let first = self.ready.range(from..).next();
+        let first = first.filter(|(name, of, key, ..)| name == queue && of == lane && key.is_none());
+        first.map(|(_, _, _, nprio, due_at, id)| (*nprio, *due_at, *id))
     }
 
     /// Scheduled jobs that are due.
@@ -359,7 +374,9 @@ impl State {
     pub(super) fn totals_of(&self, name: &QueueName) -> Option<QueueTotals> {
         let types = self.named.iter().cloned().map(Lane::Type);
         let lanes = [Lane::Commands, Lane::Others].into_iter().chain(types);
-        let oldest = lanes.filter_map(|lane| self.front_of(name, &lane)).map(|(_, due_at, _)| due_at).min();
+        let by_key = self.jobs.values().filter(|job| job.new.queue == *name && job.is_by_key()).map(|job| job.due_at.0);
+        let by_lane = lanes.filter_map(|lane| self.front_of(name, &lane)).map(|(_, due_at, _)| due_at);
+        let oldest = by_lane.chain(by_key).min();
         let oldest_ready_at = oldest.map(UnixMicros);
         let limits = self.limits_of(name);
         self.queues.get(name).map(|queue| QueueTotals { oldest_ready_at, limits, ..queue.totals.clone() })

@@ -58,6 +58,7 @@ impl State {
             if !all.contains(&Generation(running.generation)) {
                 continue;
             }
+            self.key_ends(id, Some(0), at);
             let Some(mut job) = self.take(id) else { continue };
             let run = Run {
                 job: id,
@@ -97,6 +98,9 @@ impl State {
     }
 
     pub(super) fn shift(&mut self, shift: &Shift, now: UnixMicros) -> Reply {
+        if shift.after.is_none() {
+            self.doubt_openings(now);
+        }
         let (at, id) = shift.cursor();
         let (all, limit) = (self.waiting_until(shift.waits), shift.limit as usize);
         let rows: Vec<(i64, i64)> = if shift.by > 0 {

@@ -72,7 +72,7 @@ pub(super) fn hot<'a, 'c>(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
     pub(super) queue: i64,
-    /// The lane where it is, or where it belongs once it is ready.
+    /// The lane where it is, or the lane of its type where it belongs once it is ready.
     pub(super) lane: i64,
     pub(super) nprio: i64,
     pub(super) due_at: i64,
@@ -275,15 +275,17 @@ impl<'c> Batch<'c> {
     }
 
     pub(super) fn enter_ready(&mut self, w: Waiting) -> Result<()> {
+        let lane = self.lane_to_enter(w)?;
         let statement = hot(&mut self.hot.ready_add, self.conn, sql::READY_ADD)?;
-        statement.execute((w.queue, w.lane, w.nprio, w.due_at, w.id, w.tried))?;
+        statement.execute((w.queue, lane, w.nprio, w.due_at, w.id, w.tried))?;
         self.count_ready(w.queue, w.lane, 1);
         Ok(())
     }
 
     pub(super) fn leave_ready(&mut self, w: Waiting) -> Result<()> {
         self.run(sql::READY_DELETE, (w.queue, w.lane, w.nprio, w.due_at, w.id))?;
-        self.count_ready(w.queue, w.lane, -1);
+        let of_type = self.lane_left(w.lane)?;
+        self.count_ready(w.queue, of_type, -1);
         Ok(())
     }
 

@@ -246,22 +246,41 @@ impl Batch<'_> {
         let conn = self.conn;
         let mut statement = conn.prepare_cached(sql::KINDS_OF_RANGE)?;
         let mut rows = statement.query((ids.first, ids.last))?;
-        let (mut last, mut lanes) = (None, BTreeSet::new());
+        let (mut last, mut lanes, mut is_keyed) = (None, BTreeSet::new(), false);
         while let Some(row) = rows.next()? {
             let kind: (i64, i64) = (row.get(0)?, row.get(1)?);
             if last.replace(kind) != Some(kind) {
                 self.change(kind.0);
+                is_keyed |= self.is_keyed(kind.0)?;
                 lanes.insert(self.names.lane_of(conn, kind.1)?);
             }
         }
         if lanes.last().is_some_and(|lane| *lane > lanes::OTHERS) {
             self.count_typed(ids)?;
         }
+        if is_keyed {
+            return self.open_by_key(ids);
+        }
         match (lanes.pop_first(), lanes.is_empty()) {
             (None, _) => Ok(()),
             (Some(lane), true) => self.run(sql::READY_OPEN, (ids.first, ids.last, lane)).map(drop),
             (Some(_), false) => self.run(sql::READY_OPEN_MIXED, (ids.first, ids.last)).map(drop),
         }
+    }
+
+    /// One job after the other, as each has a lane of its own; they are counted already.
+    fn open_by_key(&mut self, ids: Ids) -> Result<()> {
+        let conn = self.conn;
+        let mut statement = conn.prepare_cached(sql::WAITING_OF_RANGE)?;
+        let mut rows = statement.query((ids.first, ids.last))?;
+        while let Some(row) = rows.next()? {
+            let lane = self.names.lane_of(conn, row.get(1)?)?;
+            let (queue, nprio, due_at, id) = (row.get(0)?, row.get(2)?, row.get(3)?, row.get(4)?);
+            let w = Waiting { queue, lane, nprio, due_at, id, tried: false };
+            let lane = self.lane_to_enter(w)?;
+            self.run(sql::READY_ADD, (w.queue, lane, w.nprio, w.due_at, w.id, false))?;
+        }
+        Ok(())
     }
 
     /// Counts the jobs that are opened in lanes of types.

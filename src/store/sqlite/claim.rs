@@ -20,8 +20,8 @@ use crate::model::{
 use crate::store::EXPIRED_PER_CLAIM;
 
 /// One row of the front of a queue.
-struct Front {
-    at: Waiting,
+pub(super) struct Front {
+    pub(super) at: Waiting,
     kind: i64,
     /// `None`: what stands there is no text.
     args: Option<Box<str>>,
@@ -38,8 +38,8 @@ struct Front {
 pub(super) struct Taken {
     pub(super) jobs: Vec<Claimed>,
     bytes: usize,
-    expired: Vec<JobId>,
-    more: bool,
+    pub(super) expired: Vec<JobId>,
+    pub(super) more: bool,
     pub(super) held: HeldBack,
 }
 
@@ -119,25 +119,31 @@ impl Batch<'_> {
             self.leave_front(lanes, &front)?;
             let before = taken.expired.len();
             for row in front {
-                if row.has_expired(self.at) {
-                    taken.expired.push(JobId(row.at.id));
-                    self.run(sql::EXPIRING_DELETE, (row.expires_at, row.at.id))?;
-                    self.expire(row.at, row.holds)?;
-                } else if row.args.is_none() {
-                    taken.expired.push(JobId(row.at.id));
-                    self.run(sql::EXPIRING_DELETE, (row.expires_at, row.at.id))?;
-                    self.set_aside(row.at, row.kind, row.holds)?;
-                } else {
-                    let job = self.start(queue.1, row, claim, taken.jobs.len())?;
-                    taken.jobs.push(job);
-                }
+                self.begin(queue.1, row, claim, taken)?;
             }
-            taken.more |= taken.expired.len() >= EXPIRED_PER_CLAIM;
             if taken.expired.len() == before {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Starts a job that has left its lane; false: it has expired, or is damaged.
+    pub(super) fn begin(&mut self, queue: &QueueName, row: Front, claim: &Claim, taken: &mut Taken) -> Result<bool> {
+        if !row.has_expired(self.at) && row.args.is_some() {
+            let job = self.start(queue, row, claim, taken.jobs.len())?;
+            taken.jobs.push(job);
+            return Ok(true);
+        }
+        taken.expired.push(JobId(row.at.id));
+        taken.more |= taken.expired.len() >= EXPIRED_PER_CLAIM;
+        self.run(sql::EXPIRING_DELETE, (row.expires_at, row.at.id))?;
+        if row.has_expired(self.at) {
+            self.expire(row.at, row.holds)?;
+        } else {
+            self.set_aside(row.at, row.kind, row.holds)?;
+        }
+        Ok(false)
     }
 
     /// Takes the first rows out of their lanes.
@@ -153,7 +159,14 @@ impl Batch<'_> {
     }
 
     /// The first rows, as many as fit into the bytes that are left.
-    fn front(&self, queue: i64, lanes: &[i64], most: usize, max_bytes: usize, taken: &mut Taken) -> Result<Vec<Front>> {
+    pub(super) fn front(
+        &self,
+        queue: i64,
+        lanes: &[i64],
+        most: usize,
+        max_bytes: usize,
+        taken: &mut Taken,
+    ) -> Result<Vec<Front>> {
         if lanes.is_empty() {
             return Ok(Vec::new());
         }
@@ -161,7 +174,7 @@ impl Batch<'_> {
         let params = [queue, most as i64].into_iter().chain(lanes.iter().copied());
         let mut rows = statement.query(params_from_iter(params))?;
         let mut front = Vec::with_capacity(most.min(1024));
-        let mut first = taken.jobs.is_empty();
+        let mut first = taken.bytes == 0;
         while let Some(row) = rows.next()? {
             let row = Front::read(queue, row)?;
             if !row.has_expired(self.at) {

@@ -260,3 +260,7 @@ fn row(row: &Row<'_>) -> Result<(i64, FailureRow)> {
     };
     Ok((row.get("id")?, read))
 }
+
+#[cfg(test)]
+#[path = "failures_tests.rs"]
+mod tests;

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
 
-use super::ended;
-use super::failures::{list, write_those_of_dead};
-use super::migrate;
+use super::super::ended;
+use super::super::failures::{list, write_those_of_dead};
+use super::super::migrate;
 use crate::model::failure::MOST_PER_TYPE;
 use crate::model::{Cause, Fingerprint, QueueName, UnixMicros};
 use crate::store::FailureFilter;

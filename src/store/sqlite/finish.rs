@@ -30,6 +30,8 @@ impl Batch<'_> {
         let queue = self.names.queue_or_new(self.conn, &job.queue, self.at)?;
         let kind = self.names.kind_or_new(self.conn, &job.kind)?;
         self.record(queue, kind.id, finish)?;
+        let took = finish.ended_at.since(finish.started_at);
+        self.key_ends(queue, job.id.0, Some(i64::try_from(took.as_micros()).unwrap_or(i64::MAX)))?;
         let change = self.change(queue);
         change.running -= 1;
         change.used = true;
@@ -118,6 +120,7 @@ impl Batch<'_> {
         }
         self.change(at.queue).running -= 1;
         self.give_token_back(at.queue)?;
+        self.key_ends(at.queue, at.id, None)?;
         self.enter_ready(at)?;
         Ok(Reply::Done)
     }

@@ -77,6 +77,7 @@ impl Batch<'_> {
         self.run(sql::QUEUE_DELETE, [queue.id])?;
         self.run(sql::BLOCKS_FORGET, [queue.id])?;
         self.run(sql::LANES_FORGET, [queue.id])?;
+        self.drop_keys(queue.id)?;
         self.names.forget_queue(&name, queue.id);
         self.forgotten.push(name);
         Ok(true)

@@ -132,6 +132,7 @@ impl Batch<'_> {
             change.running -= 1;
             change.used = true;
             self.record_lost(job)?;
+            self.key_ends(job.at.queue, job.at.id, Some(0))?;
             let due_at = if job.counters.goes_behind() { self.at.0 } else { job.at.due_at };
             self.put_tries(job.at.id, due_at, job.counters, job.max_attempts)?;
             self.enter_ready(Waiting { due_at, ..job.at })?;

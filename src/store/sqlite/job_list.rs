@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Result};
 
+use super::key_lanes::KEYED;
 use super::walk::{Axis, Bounds, FIRST, ListRow, Pace, Place, Source, Walked, snapshot, walk};
 use super::{codes, lanes, sql};
 use crate::model::{IdRange, JobId, JobRecord, JobState, QueueName, States};
@@ -257,8 +258,8 @@ fn ready_parts(conn: &Connection, filter: &JobFilter) -> Result<Vec<Source>> {
         if of_queue.is_some_and(|wanted| wanted != queue) {
             break;
         }
-        // A job of a type that has a lane may be in that of the others still.
-        if of_lane.is_none_or(|wanted| wanted == lane || lane == lanes::OTHERS) {
+        // A job of a type that has a lane may be in that of the others still, or in that of its key.
+        if of_lane.is_none_or(|wanted| wanted == lane || lane == lanes::OTHERS || lane >= KEYED) {
             let keys = vec![("d.queue", queue.into()), ("d.lane", lane.into()), ("d.nprio", nprio.into())];
             parts.push(Source { table: "ready d", join: WAITING, axis: Axis::Due, keys });
         }

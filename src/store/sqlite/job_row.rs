@@ -32,7 +32,11 @@ const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
      (SELECT after_failed FROM waits WHERE job = j.id LIMIT 1)";
 /// The number of the [`JobState`].
 const PLACE: &str = "CASE WHEN e.state IS NOT NULL THEN e.state WHEN r.job_id IS NOT NULL THEN 2 \
-       WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1) AND nprio = j.nprio \
+       WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1, \
+         1099511627776 + (SELECT id FROM key_lanes WHERE queue = j.queue AND key = coalesce(j.key, '') AND lane = t.lane \
+         AND nprio = j.nprio), \
+         1099511627776 + (SELECT id FROM key_lanes WHERE queue = j.queue AND key = coalesce(j.key, '') AND lane = 1 \
+         AND nprio = j.nprio)) AND nprio = j.nprio \
          AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 1 \
        WHEN EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 0 \
        WHEN EXISTS (SELECT 1 FROM blocked WHERE job_id = j.id) THEN 6 \

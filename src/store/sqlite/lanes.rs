@@ -13,6 +13,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Result};
 
 use super::batch::{Batch, Waiting};
+use super::key_lanes::KEYED;
 use super::names;
 use crate::model::change::Reply;
 use crate::model::{EXEC, QueueName, Takes};
@@ -30,24 +31,31 @@ const LANE_COUNT: &str = "INSERT INTO lanes (queue, lane, ready) VALUES (?1, ?2,
      ON CONFLICT DO UPDATE SET ready = ready + excluded.ready";
 /// `types.id`; changes nothing if the type has a lane of its own.
 const LANE_GIVE: &str = "UPDATE types SET lane = 1 + id WHERE id = ?1 AND lane = 1";
-/// The next lane that has rows, by one step into the key of `ready`.
-const LANE_AFTER: &str = "SELECT lane FROM ready WHERE queue = ?1 AND lane > ?2 ORDER BY lane LIMIT 1";
+/// The next lane of a type that has rows, by one step into the key of `ready`.
+const LANE_AFTER: &str =
+    "SELECT lane FROM ready WHERE queue = ?1 AND lane > ?2 AND lane < 1099511627776 ORDER BY lane LIMIT 1";
 /// The first row of a lane by the key of `ready`.
 const READY_FIRST: &str =
     "SELECT nprio, due_at, id FROM ready WHERE queue = ?1 AND lane = ?2 ORDER BY nprio, due_at, id LIMIT 1";
-/// Onward by the key of `ready` in one lane, then `jobs.id` and `types.id`.
-const READY_ONWARD: &str = "SELECT r.nprio, r.due_at, r.id, r.tried, t.lane FROM ready r \
-     CROSS JOIN jobs j ON j.id = r.id CROSS JOIN types t ON t.id = j.type \
-     WHERE r.queue = ?1 AND r.lane = 1 AND (r.nprio, r.due_at, r.id) > (?2, ?3, ?4) \
-     ORDER BY r.nprio, r.due_at, r.id LIMIT ?5";
+/// Onward by the key of `ready` up to a lane, then `jobs.id`, `types.id` and `key_lanes.id`.
+const READY_ONWARD: &str = "SELECT r.lane, r.nprio, r.due_at, r.id, r.tried, coalesce(t.lane, 1), k.lane FROM ready r \
+     CROSS JOIN jobs j ON j.id = r.id LEFT JOIN types t ON t.id = j.type \
+     LEFT JOIN key_lanes k ON k.id = r.lane - 1099511627776 \
+     WHERE r.queue = ?1 AND (r.lane, r.nprio, r.due_at, r.id) > (?2, ?3, ?4, ?5) AND r.lane <= ?6 \
+     ORDER BY r.lane, r.nprio, r.due_at, r.id LIMIT ?7";
 /// `queues.name`, the first row of a lane by the key of `ready`, then `jobs.id` and `types.id`.
 const FIRST_OTHER: &str = "SELECT t.name FROM queues q CROSS JOIN ready r ON r.queue = q.id AND r.lane = 1 \
      CROSS JOIN jobs j ON j.id = r.id CROSS JOIN types t ON t.id = j.type WHERE q.name = ?1 \
      ORDER BY r.nprio, r.due_at, r.id LIMIT 1";
+/// `queues.name`, the first lanes by `key_lanes_by_key`, the first row of one by the key of `ready`, `jobs.id` and `types.id`.
+const FIRST_OTHER_KEYED: &str = "SELECT t.name FROM queues q CROSS JOIN key_lanes k ON k.queue = q.id AND k.lane = 1 \
+     AND k.waiting > 0 CROSS JOIN ready r ON r.queue = q.id AND r.lane = k.id + 1099511627776 \
+     CROSS JOIN jobs j ON j.id = r.id CROSS JOIN types t ON t.id = j.type WHERE q.name = ?1 LIMIT 1";
 /// One row.
-const SORTING_PUT: &str = "INSERT OR REPLACE INTO sorting (one, queue, nprio, due_at, id) VALUES (1, ?1, ?2, ?3, ?4)";
+const SORTING_PUT: &str =
+    "INSERT OR REPLACE INTO sorting (one, queue, lane, nprio, due_at, id) VALUES (1, ?1, ?2, ?3, ?4, ?5)";
 /// One row.
-const SORTING_GET: &str = "SELECT queue, nprio, due_at, id FROM sorting LIMIT 1";
+const SORTING_GET: &str = "SELECT queue, lane, nprio, due_at, id FROM sorting LIMIT 1";
 /// One row.
 const SORTING_END: &str = "DELETE FROM sorting WHERE one = 1";
 /// `queues.id`.
@@ -74,14 +82,19 @@ pub(super) fn of_new(kind: &str) -> i64 {
 
 /// The type of the first ready job in the lane of the others.
 pub(super) fn first_other(conn: &Connection, queue: &QueueName) -> Result<Option<String>> {
-    conn.prepare_cached(FIRST_OTHER)?.query_row([queue.as_str()], |row| names::text(row, 0)).optional()
+    let read =
+        |text: &str| conn.prepare_cached(text)?.query_row([queue.as_str()], |row| names::text(row, 0)).optional();
+    Ok(read(FIRST_OTHER)?.or(read(FIRST_OTHER_KEYED)?))
 }
 
 /// A place in the order of one lane.
 type Place = (i64, i64, i64);
 
-/// Before the first job of a lane.
-const FIRST: Place = (i64::MIN, 0, 0);
+/// A lane, and a place in it.
+type At = (i64, Place);
+
+/// Before the first job of a queue.
+const FIRST: At = (i64::MIN, (0, 0, 0));
 
 impl Batch<'_> {
     /// So many more jobs are ready in a lane.
@@ -108,14 +121,7 @@ impl Batch<'_> {
         let mut lanes = match takes {
             Takes::Commands => vec![COMMANDS],
             Takes::Others => self.lanes_from(queue, OTHERS)?,
-            Takes::Types(types) => {
-                let mut lanes = Vec::new();
-                for kind in types.iter() {
-                    let known = self.names.kind(self.conn, kind)?;
-                    lanes.extend(known.map(|kind| kind.lane).filter(|lane| *lane > OTHERS));
-                }
-                lanes
-            }
+            Takes::Types(types) => self.lanes_of_types(types)?,
         };
         let more = lanes.len() > MOST_LANES;
         if more {
@@ -126,6 +132,16 @@ impl Batch<'_> {
             lanes = firsts.into_iter().take(MOST_LANES).map(|(_, lane)| lane).collect();
         }
         Ok((lanes, more))
+    }
+
+    /// The lanes that types have of their own.
+    pub(super) fn lanes_of_types(&mut self, types: &BTreeSet<Arc<str>>) -> Result<Vec<i64>> {
+        let mut lanes = Vec::new();
+        for kind in types {
+            let known = self.names.kind(self.conn, kind)?;
+            lanes.extend(known.map(|kind| kind.lane).filter(|lane| *lane > OTHERS));
+        }
+        Ok(lanes)
     }
 
     /// The lane itself, and all above it that have jobs.
@@ -151,10 +167,20 @@ impl Batch<'_> {
         }
         if given > 0 {
             self.names.outdate_lanes(self.conn)?;
-            if let Some(first) = self.queue_after(0)? {
-                self.sort_from(first, FIRST)?;
-            }
+            self.sort_all()?;
         }
+        self.sorted_so_far()
+    }
+
+    /// Jobs may be in other lanes than where they belong, in any queue.
+    pub(super) fn sort_all(&self) -> Result<()> {
+        match self.queue_after(0)? {
+            Some(first) => self.sort_from(first, FIRST),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn sorted_so_far(&self) -> Result<Reply> {
         Ok(Reply::Sorted { queues: Vec::new(), more: self.sorting()?.is_some() })
     }
 
@@ -167,12 +193,12 @@ impl Batch<'_> {
         self.conn.prepare_cached(QUEUE_AFTER)?.query_row([queue], |row| row.get(0)).optional()
     }
 
-    fn sort_from(&self, queue: i64, (nprio, due_at, id): Place) -> Result<()> {
-        self.run(SORTING_PUT, (queue, nprio, due_at, id)).map(drop)
+    fn sort_from(&self, queue: i64, (lane, (nprio, due_at, id)): At) -> Result<()> {
+        self.run(SORTING_PUT, (queue, lane, nprio, due_at, id)).map(drop)
     }
 
-    fn sorting(&self) -> Result<Option<(i64, Place)>> {
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?)));
+    fn sorting(&self) -> Result<Option<(i64, At)>> {
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, (row.get(1)?, (row.get(2)?, row.get(3)?, row.get(4)?))));
         self.conn.prepare_cached(SORTING_GET)?.query_row([], read).optional()
     }
 
@@ -182,17 +208,21 @@ impl Batch<'_> {
         let mut left = limit;
         let mut at = self.sorting()?;
         while let Some((queue, place)) = at.filter(|_| left > 0) {
-            let rows = self.others_after(queue, place, left)?;
+            let is_keyed = self.is_keyed(queue)?;
+            let rows = self.ready_onward(queue, place, is_keyed, left)?;
             left -= (rows.len() as u32).min(left);
-            for (waiting, lane) in rows.iter().filter(|(_, lane)| *lane != OTHERS) {
-                self.leave_ready(*waiting)?;
-                self.enter_ready(Waiting { lane: *lane, ..*waiting })?;
+            for found in rows.iter().filter(|found| !found.is_in_place(is_keyed)) {
+                self.leave_ready(found.at)?;
+                self.enter_ready(Waiting { lane: found.of_type, ..found.at })?;
                 queues.insert(queue);
             }
-            at = if let Some((last, _)) = rows.last() {
-                Some((queue, (last.nprio, last.due_at, last.id)))
+            at = if let Some(Found { at: last, .. }) = rows.last() {
+                Some((queue, (last.lane, (last.nprio, last.due_at, last.id))))
             } else {
                 left -= 1;
+                if !is_keyed {
+                    self.drop_keys(queue)?;
+                }
                 self.queue_after(queue)?.map(|next| (next, FIRST))
             };
         }
@@ -205,12 +235,43 @@ impl Batch<'_> {
         Ok(Reply::Sorted { queues, more: at.is_some() })
     }
 
-    /// Jobs in the lane of the others, each with the lane where it belongs.
-    fn others_after(&self, queue: i64, (nprio, due_at, id): Place, most: u32) -> Result<Vec<(Waiting, i64)>> {
+    /// The next ready jobs of the lanes in which some may not be where they belong.
+    fn ready_onward(&self, queue: i64, place: At, is_keyed: bool, most: u32) -> Result<Vec<Found>> {
         let read = |row: &rusqlite::Row<'_>| {
-            let (nprio, due_at, id, tried) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            Ok((Waiting { queue, lane: OTHERS, nprio, due_at, id, tried }, row.get(4)?))
+            let (lane, nprio, due_at, id, tried) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+            let at = Waiting { queue, lane, nprio, due_at, id, tried };
+            Ok(Found { at, of_type: row.get(5)?, key_lane: row.get(6)? })
         };
-        self.conn.prepare_cached(READY_ONWARD)?.query_map((queue, nprio, due_at, id, most), read)?.collect()
+        let parts: &[(i64, i64)] =
+            if is_keyed { &[(i64::MIN, i64::MAX)] } else { &[(OTHERS, OTHERS), (KEYED, i64::MAX)] };
+        let mut statement = self.conn.prepare_cached(READY_ONWARD)?;
+        for &(first, last) in parts.iter().filter(|(_, last)| place.0 <= *last) {
+            let (lane, (nprio, due_at, id)) = if place.0 < first { (first, (i64::MIN, 0, 0)) } else { place };
+            let found = statement.query_map((queue, lane, nprio, due_at, id, last, most), read)?;
+            let found = found.collect::<Result<Vec<_>>>()?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// A ready job, and where it belongs.
+struct Found {
+    at: Waiting,
+    of_type: i64,
+    /// The lane of a type that the lane of its key is for, where it is in one.
+    key_lane: Option<i64>,
+}
+
+impl Found {
+    fn is_in_place(&self, is_keyed: bool) -> bool {
+        let lane = if self.at.lane < KEYED {
+            Some(self.at.lane).filter(|_| !is_keyed)
+        } else {
+            self.key_lane.filter(|_| is_keyed)
+        };
+        lane == Some(self.of_type)
     }
 }

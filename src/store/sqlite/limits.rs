@@ -70,26 +70,29 @@ impl Batch<'_> {
             let said = configured.get(name).cloned().unwrap_or_default();
             if before.get(name).map_or(&SaidLimits::new(), |record| &record.configured) != &said {
                 self.run(CONFIGURED_PUT, (name.as_str(), text(&said)))?;
-                self.limits_changed(name)?;
+                self.limits_changed(name, before.get(name).map(|record| &**record))?;
             }
         }
-        Ok(Reply::Done)
+        self.sorted_so_far()
     }
 
     /// The limits of an operator in the place of those that were set before; `None`: takes these back.
     pub(super) fn set_limits(&mut self, queue: &QueueName, set: Option<&Override>) -> Result<Reply> {
         self.names.queue_or_new(self.conn, queue, self.at)?;
         let until = set.and_then(|set| set.until).map(|until| until.0);
+        let before = self.names.limits(self.conn, queue)?;
         self.run(SET_PUT, (queue.as_str(), set.map(text), until))?;
-        self.limits_changed(queue)?;
-        Ok(Reply::Done)
+        self.limits_changed(queue, before.as_deref())?;
+        self.sorted_so_far()
     }
 
-    fn limits_changed(&mut self, queue: &QueueName) -> Result<()> {
+    fn limits_changed(&mut self, queue: &QueueName, before: Option<&LimitRecord>) -> Result<()> {
         self.run(LIMITS_FORGET, [queue.as_str()])?;
         self.names.outdate_limits(self.conn)?;
         if let Some(id) = self.names.queue(self.conn, queue)? {
-            self.change(id).used = true;
+            // Told with the batch, and no use of the queue.
+            self.change(id);
+            self.keys_changed(id, before)?;
         }
         Ok(())
     }
@@ -137,9 +140,20 @@ impl Batch<'_> {
         claim: &Claim,
         taken: &mut Taken,
     ) -> Result<()> {
-        let Some(record) = self.names.limits(self.conn, name)?.filter(|record| record.in_force.holds_back()) else {
+        let Some(record) = self.names.limits(self.conn, name)? else {
             return self.take((queue, name), most, claim, taken);
         };
+        let is_keyed = record.in_force.is_keyed();
+        let take = |batch: &mut Self, most, taken: &mut Taken| {
+            if is_keyed {
+                batch.take_keyed((queue, name), &record, most, claim, taken)
+            } else {
+                batch.take((queue, name), most, claim, taken)
+            }
+        };
+        if !record.in_force.holds_back() {
+            return take(self, most, taken);
+        }
         let before = taken.jobs.len();
         let free = (claim.at_once as usize).saturating_sub(before);
         let bucket = self.bucket(name, &record)?;
@@ -147,7 +161,7 @@ impl Batch<'_> {
         let room = record.in_force.room(running_now(self), &bucket) as usize;
         let goal = most.min(room).min(free);
         if goal > 0 {
-            self.take((queue, name), goal, claim, taken)?;
+            take(self, goal, taken)?;
         }
         let starts = taken.jobs.len() - before;
         let bucket = bucket.less(starts as u32);
@@ -159,8 +173,10 @@ impl Batch<'_> {
             if starts == room {
                 let until = record.in_force.opens_at(running_now(self), &bucket);
                 taken.held.closed.push((name.clone(), until));
-            } else {
-                taken.held.for_workers |= starts == free;
+            } else if starts == free {
+                taken.held.for_workers = true;
+            } else if is_keyed && starts < goal && !taken.more {
+                taken.held.closed.push((name.clone(), self.first_opening(queue)?));
             }
         }
         Ok(())

@@ -28,8 +28,6 @@ mod ended;
 mod error;
 mod exam;
 mod failures;
-#[cfg(test)]
-mod failures_tests;
 mod faults;
 mod file_checks;
 mod file_loss;
@@ -43,6 +41,8 @@ mod job_list;
 #[cfg(test)]
 mod job_list_tests;
 mod job_row;
+mod key_lanes;
+mod key_limits;
 mod lanes;
 mod limits;
 mod lock_file;
@@ -63,8 +63,6 @@ mod remote_fs;
 mod roles;
 mod rollups;
 mod run_index;
-#[cfg(test)]
-mod run_index_tests;
 mod run_row;
 mod seal;
 mod shared;

@@ -47,6 +47,7 @@ impl Batch<'_> {
         let more = self.prune_failures(keep)? || seen.more;
         let runs = self.run(sql::RUNS_PRUNE, (seen.cursor, keep.limit, since))?;
         removed += runs + self.prune_queues(keep, served, runs > 0)?;
+        removed += self.prune_keys(keep.limit)?;
         removed += self.run(sql::WORKERS_PRUNE, (keep.limit, since))?;
         removed += self.run(sql::GENERATIONS_PRUNE, (keep.limit, since))?;
         removed += self.prune_processor_runs(keep, keep_runs)? + self.prune_history()?;

@@ -153,3 +153,7 @@ fn look(
     found.extend(stretch.read(conn, "ORDER BY r.id DESC", Some(left), run_row::read)?);
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "run_index_tests.rs"]
+mod tests;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::SqliteStore;
+use super::super::SqliteStore;
 use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request, WorkerStarted};
 use crate::model::{Claimed, Detail, JobId, NewJob, Outcome, PoolName, QueueName, Slot, Takes, UnixMicros, WorkerId};
 use crate::store::{Master, RunFilter, Store};
@@ -120,9 +120,9 @@ fn a_search_in_slices_goes_on_to_the_end_but_not_before_the_first_run_that_can_b
              SELECT queue, outcome, id >> 2, max(ended_at) FROM runs GROUP BY queue, outcome, id >> 2;",
         )
         .unwrap();
-    super::job_row::prepare(&store.conn).unwrap();
+    super::super::job_row::prepare(&store.conn).unwrap();
     let all: Vec<i64> = (1..20).rev().map(|n| n * 1000 + 7).collect();
-    let search = |filter: &RunFilter, within| super::run_index::search(&store.conn, filter, within).unwrap();
+    let search = |filter: &RunFilter, within| super::search(&store.conn, filter, within).unwrap();
     let text = RunFilter { text: vec!["puce".to_owned()], ..RunFilter::default() };
     let of_job = RunFilter { job: Some(JobId(1)), ..text.clone() };
     let since = RunFilter { since: Some(UnixMicros(15_000)), ..text.clone() };

@@ -12,6 +12,9 @@ use crate::model::{JobId, UnixMicros};
 
 impl Batch<'_> {
     pub(super) fn shift(&mut self, shift: &Shift) -> Result<Reply> {
+        if shift.after.is_none() {
+            self.doubt_openings()?;
+        }
         let looked_at = match shift.waits {
             Waits::Due => self.shift_due(shift)?,
             Waits::Expiry => self.shift_expiry(shift)?,

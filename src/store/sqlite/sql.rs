@@ -3,7 +3,7 @@
 //! Invariant: nothing here scans a table that grows with the number of jobs or runs.
 
 /// The due time of the first ready job of each lane of a queue, and the earliest of them: one step into the key of `ready`
-/// for each.
+/// for each. Of the lanes of keys, which may be very many, that of one stands for all.
 macro_rules! oldest_ready {
     () => {
         "nullif(min( \
@@ -11,6 +11,8 @@ macro_rules! oldest_ready {
              9223372036854775807), \
          coalesce((SELECT due_at FROM ready WHERE queue = queues.id AND lane = 1 ORDER BY nprio, due_at, id LIMIT 1), \
              9223372036854775807), \
+         coalesce((SELECT due_at FROM ready WHERE queue = queues.id AND lane >= 1099511627776 \
+             ORDER BY lane, nprio, due_at, id LIMIT 1), 9223372036854775807), \
          coalesce((SELECT min((SELECT due_at FROM ready r WHERE r.queue = l.queue AND r.lane = l.lane \
              ORDER BY r.nprio, r.due_at, r.id LIMIT 1)) FROM lanes l WHERE l.queue = queues.id), 9223372036854775807)), \
          9223372036854775807)"
@@ -105,10 +107,14 @@ pub(super) const JOB_HIGH: &str =
     "SELECT max(coalesce((SELECT max(id) FROM jobs), 0), (SELECT job_high FROM pruned WHERE id = 1))";
 /// One row; once per batch with a deletion.
 pub(super) const JOB_HIGH_KEEP: &str = "UPDATE pruned SET job_high = max(job_high, ?1) WHERE id = 1";
-/// Point look-ups in the keys of `jobs`, `types`, `tries`, `running`, `ended`, `ready`, `scheduled` and `blocked`.
+/// Point look-ups in the keys of `jobs`, `types`, `tries`, `running`, `ended`, `ready`, `scheduled` and `blocked`, and in
+/// `key_lanes_by_key`.
 pub(super) const JOB_PLACE: &str = "SELECT j.queue, j.nprio, coalesce(x.due_at, j.due_at) AS due, j.expires_at, \
      j.unique_key IS NOT NULL, x.job_id IS NOT NULL, r.job_id IS NOT NULL, e.state, \
-     (SELECT lane FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1) AND nprio = j.nprio \
+     (SELECT lane FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1, 1099511627776 + (SELECT id FROM key_lanes WHERE queue = j.queue AND key = coalesce(j.key, '') AND lane = t.lane \
+         AND nprio = j.nprio), \
+         1099511627776 + (SELECT id FROM key_lanes WHERE queue = j.queue AND key = coalesce(j.key, '') AND lane = 1 \
+         AND nprio = j.nprio)) AND nprio = j.nprio \
          AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id), \
      EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id), coalesce(t.lane, 1), \
      j.processor_run, EXISTS (SELECT 1 FROM blocked WHERE job_id = j.id) \
@@ -171,6 +177,9 @@ pub(super) const KINDS_OF_RANGE: &str = "SELECT queue, type FROM jobs WHERE id B
 /// `jobs.id`.
 pub(super) const READY_OF_RANGE: &str =
     "SELECT queue, type FROM jobs WHERE id BETWEEN ?1 AND ?2 AND due_at <= pushed_at";
+/// `jobs.id`.
+pub(super) const WAITING_OF_RANGE: &str = "SELECT queue, type, nprio, due_at, id FROM jobs \
+     WHERE id BETWEEN ?1 AND ?2 AND due_at <= pushed_at ORDER BY id";
 /// `jobs.id`, then the key of `ready`: where all of these jobs belong in one lane.
 pub(super) const READY_OPEN: &str = "INSERT INTO ready (queue, lane, nprio, due_at, id, tried) \
      SELECT queue, ?3, nprio, due_at, id, 0 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND due_at <= pushed_at";

@@ -1,0 +1,106 @@
+//! Handing out jobs in memory.
+//!
+//! Invariant: the same jobs in the same order as in SQLite.
+
+use super::state::{Place, Running, State};
+use crate::model::change::{Claim, HeldBack, Reply};
+use crate::model::{Claimed, Generation, Holds, JobId, QueueName, RunId, UnixMicros};
+use crate::store::EXPIRED_PER_CLAIM;
+
+/// Jobs that a claim has taken so far.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) jobs: Vec<Claimed>,
+    pub(super) bytes: usize,
+    pub(super) expired: Vec<JobId>,
+    pub(super) more: bool,
+}
+
+impl State {
+    pub(super) fn claim(&mut self, claim: &Claim, generation: Generation, at: UnixMicros) -> Reply {
+        let (mut taken, mut held) = (Taken::default(), HeldBack::default());
+        for (queue, most) in &claim.takes {
+            if taken.more || taken.jobs.len() >= claim.total as usize {
+                break;
+            }
+            if self.queues.get(queue).is_none_or(|q| q.totals.paused) {
+                continue;
+            }
+            let before = taken.jobs.len();
+            let opening = self.opening(queue, claim.at_once.saturating_sub(before as u32), at);
+            let goal = (claim.total as usize).min(before + (*most).min(opening.starts()) as usize);
+            if self.is_keyed(queue) {
+                self.claim_keyed(queue, goal, claim, (generation, at), &mut taken);
+            } else {
+                self.claim_lanes(queue, goal, claim, (generation, at), &mut taken);
+            }
+            let starts = (taken.jobs.len() - before) as u32;
+            let is_short = taken.jobs.len() < goal && !taken.more;
+            self.close(queue, &opening, (starts, is_short), at, &mut held);
+        }
+        let Taken { jobs, expired, more, .. } = taken;
+        Reply::Claimed { jobs, expired, more, held }
+    }
+
+    fn claim_lanes(
+        &mut self,
+        queue: &QueueName,
+        goal: usize,
+        claim: &Claim,
+        (generation, at): (Generation, UnixMicros),
+        taken: &mut Taken,
+    ) {
+        while taken.jobs.len() < goal && !taken.more {
+            let Some(id) = self.front(queue, &claim.lanes) else { break };
+            let (lapsed, size) = self.jobs.get(&id).map_or((false, 0), |j| (j.has_lapsed(at), j.new.args.len()));
+            if lapsed {
+                self.expire(id, at);
+                taken.expired.push(JobId(id));
+                taken.more = taken.expired.len() >= EXPIRED_PER_CLAIM;
+                continue;
+            }
+            if !taken.jobs.is_empty() && taken.bytes.saturating_add(size) > claim.max_bytes {
+                taken.more = true;
+                break;
+            }
+            taken.bytes += size;
+            let worker = claim.workers.get(taken.jobs.len()).map(|worker| worker.0);
+            taken.jobs.extend(self.start(id, worker, generation, at));
+        }
+    }
+
+    pub(super) fn start(
+        &mut self,
+        id: i64,
+        worker: Option<i64>,
+        generation: Generation,
+        at: UnixMicros,
+    ) -> Option<Claimed> {
+        let mut job = self.take(id)?;
+        self.run_high += 1;
+        let counters = job.past.unwrap_or_default();
+        let claimed = Claimed {
+            id: JobId(id),
+            run: RunId(self.run_high),
+            queue: job.new.queue.clone(),
+            kind: job.new.kind.clone(),
+            args: job.new.args.clone(),
+            counters,
+            pushed_at: job.pushed_at,
+            due_at: job.due_at,
+            timeout: job.new.timeout,
+            max_attempts: job.new.max_attempts,
+            holds: Holds { unique: job.new.unique.is_some(), run: job.processor_run },
+            is_new: job.past.is_none(),
+            state: job.past.and(job.progress.as_ref()).and_then(|progress| progress.state.clone()),
+            parents: self.results_for(id),
+            pushed_in: job.new.pushed_in.clone(),
+            trace: None,
+        };
+        let attempt = claimed.attempt();
+        job.place =
+            Place::Running(Running { run: claimed.run, worker, attempt, started_at: at, generation: generation.0 });
+        self.put(id, job);
+        Some(claimed)
+    }
+}
