@@ -176,6 +176,16 @@ impl Master {
         Ok(last)
     }
 
+    /// Pushes jobs in JSON lines, by `queue-work push`.
+    pub(crate) fn push_lines(&self, setting: &Setting<'_>, lines: &str) -> Outcome<()> {
+        let file = self.database.with_extension("jsonl");
+        fs::write(&file, lines)?;
+        let mut push = queue_work(setting);
+        push.arg("--database").arg(&self.database).arg("--socket").arg(&self.socket);
+        let pushed = push.args(["push", "-q", "--jsonl", "--file"]).arg(&file).output()?;
+        if pushed.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&pushed.stderr).into()) }
+    }
+
     /// Runs some jobs, so that nothing is done for the first time later.
     pub(crate) fn warm_up(&self, kind: &str, args: &str) -> Outcome<()> {
         let before = succeeded(&mut self.client()?)?;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{array, begin, bench, keys, processor, runs, twice, write};
+use crate::support::DEADLINE;
 
 #[test]
 fn the_list_has_the_documented_members_and_those_of_the_file_before_any_has_run() {
@@ -39,8 +40,11 @@ fn the_list_has_the_documented_members_and_those_of_the_file_before_any_has_run(
         assert_eq!((&report["schedule"], &report["timezone"]), (&json!("30 2 * * *"), &json!("Europe/Berlin")));
         assert!(report["next_at"].as_str().is_some_and(|at| at.contains(":30:00.000000Z")), "{report}");
         assert_eq!(all[0]["next_at"], Value::Null);
-        assert_eq!(array(bench, &["list"]), all);
-        assert_eq!(bench.run(&["processors", "show", "ocr", "--json"]).expect_code(0).json(), *ocr);
+        // A master that has just begun may put the next tick of an interval on record between two looks.
+        bench.wait_for("all ways to say the same", DEADLINE, |bench| {
+            let all = array(bench, &[]);
+            array(bench, &["list"]) == all && bench.run(&["processors", "show", "ocr", "--json"]).json() == all[2]
+        });
     });
 }
 

@@ -4,7 +4,9 @@ mod autoscale;
 mod big;
 mod calls;
 mod commands;
+mod dependencies;
 mod drain;
+mod fair;
 mod history;
 mod http;
 mod idle;
@@ -40,6 +42,8 @@ pub(crate) static ALL: &[&Case] = &[
     &big::BIG,
     &drain::MANY_WORKERS,
     &queues::QUEUES,
+    &fair::FAIR,
+    &dependencies::DEPENDENCIES,
     &latency::LATENCY,
     &push::PUSH,
     &push::BULK,
