@@ -24,7 +24,7 @@ use crate::wire::control::{ChangedJobs, Jobs};
 /// Changes in the next batch from which on no task adds to it.
 const ENOUGH: usize = 128;
 /// The most that tasks add to one batch while jobs are at workers, which come first.
-const ENOUGH_BESIDE: usize = 24;
+const ENOUGH_BESIDE: usize = 12;
 /// Jobs of one task before the next has its turn.
 const SLICE: usize = 32;
 /// How long a turn works on tasks.
