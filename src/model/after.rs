@@ -28,12 +28,12 @@ pub enum Parent {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AfterFailed {
-    /// It is cancelled, and comes back if the parent is retried.
+    /// The child is cancelled, and comes back if the parent is retried.
     #[default]
     Cancel,
-    /// It runs as if the parent had succeeded.
+    /// The child runs as if the parent had succeeded.
     Continue,
-    /// It waits until the parent was retried and has succeeded.
+    /// The child waits until the parent was retried and has succeeded.
     Wait,
 }
 
@@ -54,7 +54,7 @@ impl AfterFailed {
 /// What a new job says of others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct After {
-    /// Its ref: the name by which jobs of the same push come after it.
+    /// The ref: a name by which jobs of the same push come after it.
     pub name: Option<Box<str>>,
     /// Each once.
     pub parents: Box<[Parent]>,
@@ -66,11 +66,11 @@ pub struct After {
 pub enum Standing {
     /// The job need not wait for it (any more).
     Done,
-    /// It may still succeed.
+    /// The parent may still succeed.
     Open,
-    /// It is dead or cancelled, and may be retried.
+    /// The parent is dead or cancelled, and may be retried.
     Failed,
-    /// It was deleted before it had succeeded.
+    /// The parent was deleted before it had succeeded.
     Gone,
 }
 

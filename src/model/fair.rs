@@ -21,7 +21,7 @@ const STEPS: u32 = 64;
 /// How the keys of a queue take turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fair {
-    /// They do not: by priority and time.
+    /// Keys do not count: by priority and time.
     #[default]
     Off,
     /// As many jobs of each.

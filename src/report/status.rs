@@ -132,7 +132,7 @@ pub struct QueueStatus {
     /// When no job is ready any more, in seconds from now; `null` unless the queue becomes shorter.
     #[serde(default)]
     pub empty_in_s: Option<f64>,
-    /// Its limits; absent: none.
+    /// Limits of the queue; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitStatus>,
 }

@@ -92,6 +92,12 @@ fn a_copy_that_cannot_be_used_is_refused_and_the_store_stays_as_it_is() {
     refused("copy.db");
     std::fs::remove_file(copy_of(&bench)).expect("the copy");
     bench.ok(&["backup", "copy.db"]);
+    let reader = rusqlite::Connection::open(bench.database()).expect("the database");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM jobs").expect("a reader");
+    bench.push(&["t"]);
+    let said = bench.run(&["restore", "copy.db"]).expect_code(1).stderr;
+    assert!(said.contains("is locked by another program"), "{said}");
+    drop(reader);
     let _master = bench.start(&["--queue", "default", "--workers", "1"]);
     let said = bench.run(&["restore", "copy.db"]).expect_code(5).stderr;
     assert!(said.contains("another master (pid"), "{said}");

@@ -8,7 +8,7 @@ use crate::port::{Format, System};
 
 /// Make a configuration of the files of another system.
 ///
-/// It is printed, or written to a file. Each key is taken over, changed (a comment says how), or not possible (a comment says
+/// The configuration is printed, or written to a file. Each key is taken over, changed (a comment says how), or not possible (a comment says
 /// why, and what to do); how many there are of each is said on stderr. The result behaves as the other system does; where a
 /// better way is usual here, a comment says so. Files that go together are named together: supervisord.conf and conf.d/*.conf,
 /// Procfile and .env, a .service and its .timer.
@@ -23,7 +23,7 @@ pub(crate) struct ImportArgs {
     /// The system that the files come from
     #[arg(value_name = "SYSTEM")]
     pub(crate) system: System,
-    /// Its files; `-` is stdin
+    /// Files of that system; `-` is stdin
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// Write the configuration to this file, if it is not there [default: stdout]
@@ -42,7 +42,7 @@ pub(crate) struct ImportArgs {
 
 /// Make a unit for a service manager that runs the master.
 ///
-/// It runs one master with the configuration of this folder, or of `--config`, and gives a stop as long as the pools have by
+/// The unit runs one master with the configuration of this folder, or of `--config`, and gives a stop as long as the pools have by
 /// their `grace` and `kill_after`. Paths are absolute: that of this program, and that of the folder of the configuration.
 #[derive(Clone, Debug, Args)]
 #[command(after_long_help = "\

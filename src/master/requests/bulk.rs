@@ -168,7 +168,7 @@ impl Master {
                 self.answer(ticket, Err(Refused::Failed(1, full.to_string())));
                 self.drop_bulk(bulk, None);
             }
-            // Its connection may still add the jobs without that one.
+            // The connection may still add the jobs without that one.
             (BulkAnswer::Added { .. }, Reply::BadLink(bad)) => {
                 self.answer(ticket, Err(Refused::Failed(bad.why.exit_code(), bad.to_string())));
             }

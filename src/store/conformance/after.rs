@@ -60,7 +60,7 @@ pub(super) fn a_job_is_blocked_until_all_that_it_comes_after_have_succeeded(kit:
     kit.pass(60);
     kit.succeed(&jobs[0]);
     assert_eq!(kit.settled.freed, [QueueName::default()]);
-    // It could run since now: nobody has kept it waiting before.
+    // The job could run since now: nobody has kept it waiting before.
     assert_eq!((kit.state(child), kit.job(child).due_at), (Some(JobState::Ready), kit.at()));
     let later = NewJob { due_at: Some(kit.later(60)), ..after(&[id(a)]) };
     let later = kit.push_one(later);

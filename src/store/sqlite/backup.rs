@@ -95,8 +95,10 @@ pub(in crate::store) fn restore(
     let old = if path.symlink_metadata().is_ok() {
         let handle = Handle::of(path)?;
         handle.hold_alone(&mut |_| {})?;
-        // A log that cannot be moved to its database, as that is damaged, is kept beside it.
-        let _ = empty_log(path);
+        // The log of a database that is damaged is kept beside it; one that somebody reads may hold what is nowhere else.
+        if matches!(empty_log(path), Ok(false)) {
+            return Err(StoreError::Busy { path: path.display().to_string() });
+        }
         naming.set_aside().map_err(failed)?;
         exchange(&copy, path).map_err(failed)?;
         // The old one has the name of the copy now, which is not to be removed any more.
@@ -164,13 +166,13 @@ fn fill(conn: &Connection, file: &File, name: &Path, said: Progress<'_>) -> Resu
     })
 }
 
-/// Moves the log to the database, whatever version that has.
-fn empty_log(path: &Path) -> rusqlite::Result<()> {
+/// Moves the log to the database, whatever version that has; false if a reader is in the way.
+fn empty_log(path: &Path) -> rusqlite::Result<bool> {
     if !log_path(path).exists() {
-        return Ok(());
+        return Ok(true);
     }
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    conn.query_row(sql::CHECKPOINT_ALL, [], |_| Ok(()))
+    conn.query_row(sql::CHECKPOINT_ALL, [], |row| row.get::<_, bool>(0).map(|is_busy| !is_busy))
 }
 
 /// The two files have each other's name.
