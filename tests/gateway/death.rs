@@ -108,6 +108,50 @@ fn a_worker_whose_words_are_lost_with_the_gateway_is_replaced() {
 }
 
 #[test]
+fn a_worker_with_calls_on_their_way_to_it_goes_on_with_the_next_gateway() {
+    let mut rig = Rig::start();
+    let settings = ServiceSettings { concurrency: 100, ..ServiceSettings::default() };
+    rig.service("slow", settings);
+    // It prints a line when there is a file, and reads its calls when the file is gone.
+    let program = r#"
+import json, os, sys
+print('{"method":"ready","params":{"methods":{"echo":{}}}}', flush=True)
+while not os.path.exists(sys.argv[1]):
+    pass
+print("calls have filled the pipe", flush=True)
+while os.path.exists(sys.argv[1]):
+    pass
+for line in sys.stdin:
+    request = json.loads(line)
+    if "id" in request:
+        print('{"jsonrpc":"2.0","id":%d,"result":3}' % request["id"], flush=True)
+"#;
+    let file = rig.folder.path().join("file");
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", program]).arg(&file);
+    let worker = rig.worker("slow", command);
+    rig.is_ready(worker);
+    let path = rig.listen_unix("slow", Framing::Auto);
+    let call = format!("{{\"name\":\"echo\",\"args\":\"{}\"}}\n", "x".repeat(3_500));
+    let mut clients: Vec<Client> = (0..40).map(|_| Client::unix(&path)).collect();
+    for client in &mut clients {
+        client.send(&call);
+    }
+    let mut console = rig.console();
+    eventually("all have been sent", || {
+        console.send("{\"services\":true}\n").json()["result"][0]["load"]["running"] == 40
+    });
+    std::fs::write(&file, "").unwrap();
+    rig.hear(|said| matches!(said, FromGateway::Printed { .. }).then_some(()));
+    // What was read before this is dealt with when it is answered.
+    console.send("{\"services\":true}\n");
+    assert!(!rig.is_marked(worker));
+    rig.restart();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(rig.console().call("slow", "echo", &json!([]))["result"], 3);
+}
+
+#[test]
 fn a_whole_request_of_many_bytes_leaves_no_mark() {
     let (mut rig, _) = Rig::with("calc", &declared());
     let text = "x".repeat(1_000_000);

@@ -198,6 +198,8 @@ fn nothing_that_a_worker_writes_commands_the_terminal_and_no_color_is_respected(
     bench.wait_for_job(2, "running");
     let mut top = Top::start(&bench, &[("NO_COLOR", "1")]);
     top.wait_for("is dead");
+    // Events may come before the rows that a key acts on.
+    top.wait_for("busy    1 of 1");
     top.press("l");
     top.wait_for(r"\x1b[2Jgone");
     top.press("q");
