@@ -29,13 +29,14 @@ pub(crate) fn run(context: &Context, args: &TryArgs) -> Result<Code, Error> {
     let init = init(args.init.as_deref())?;
     let worker: Box<dyn Conversation> =
         if is_queue { Box::new(Jobs::new(timeout)) } else { Box::new(Service::new(pool.clone(), timeout, init, true)) };
-    let asked = if args.call.is_empty() && args.job.is_empty() {
+    let asked = if args.call.is_empty() && args.raw.is_empty() && args.job.is_empty() {
         if stdin().is_terminal() {
             context.warn("type a name and JSON, such as `add [5, 3]`; Ctrl-D ends it");
         }
         Asked::Typed
     } else {
-        let list = args.call.iter().chain(&args.job).map(|text| Question::read(text));
+        let raw = args.raw.iter().map(|text| Ok(Question::raw(text)));
+        let list = raw.chain(args.call.iter().chain(&args.job).map(|text| Question::read(text)));
         Asked::List(list.collect::<Result<_, _>>().map_err(Error::Usage)?)
     };
     let command = Command { words: args.command.clone(), pool: pool.to_string() };

@@ -257,6 +257,7 @@ impl Core {
         self.end_singles(now, out);
         self.autoscale(now, out);
         self.tend_gates(now, out);
+        self.part_in_turn(now, out);
         self.stop_in_turn(now, out);
         self.spawns.begin_turn(now.mono);
         let pools: Vec<PoolId> = self.pools.keys().copied().collect();

@@ -3,9 +3,12 @@
 //! A pool has workers from when each pool that it needs has one that is ready, wants none, or is finished; what becomes of
 //! those later does not matter. A sidecar has workers from when a pool that it belongs to has one that is ready, until the last
 //! worker of these is gone. When the master stops, the workers of a pool stay until those are gone that need it, or that it is a
-//! sidecar of. Invariant: nobody waits for a pool that is removed.
+//! sidecar of; so they do where a reload removes these pools too, which is decided when it does: what comes later is not waited
+//! for, so there is no circle. Invariant: when the master stops, nobody waits for a pool that is removed.
 
-use super::commands::NOBODY;
+use std::collections::BTreeSet;
+
+use super::commands::{Asker, NOBODY, Wait};
 use super::pool::{Pool, PoolId};
 use super::slot::SlotEntry;
 use super::{Action, Core, Handle, Phase};
@@ -20,6 +23,14 @@ pub enum Gate {
     Needs,
     /// The pools whose sidecar it is have no workers.
     Sidecar,
+}
+
+/// A pool is removed, and its workers leave when it is their turn.
+#[derive(Debug)]
+pub(super) struct Parting {
+    /// Pools whose workers are to be gone before.
+    after: Vec<PoolId>,
+    asker: Asker,
 }
 
 impl Core {
@@ -59,6 +70,56 @@ impl Core {
             && self.has_order()
         {
             self.stop_workers(grace, caller, now, out);
+        }
+    }
+
+    /// The pools with workers that are to be gone before those of this one, which is removed with these others.
+    pub(super) fn removed_before(&self, id: PoolId, others: &BTreeSet<PoolId>) -> Vec<PoolId> {
+        let name = &self.pools[&id].settings.name;
+        let comes_first = |pool: &Pool| {
+            let supervision = &pool.settings.supervision;
+            supervision.needs.contains(name) || supervision.sidecars.contains(name)
+        };
+        let goes = |other: PoolId, pool: &Pool| other != id && (pool.removed || others.contains(&other));
+        let found = self.pools.iter().filter(|&(&other, pool)| goes(other, pool) && comes_first(pool));
+        found.map(|(&other, _)| other).filter(|&other| self.has_living(other)).collect()
+    }
+
+    /// Removes a pool whose workers leave when those of the pools `after` are gone.
+    pub(super) fn part_after(
+        &mut self,
+        id: PoolId,
+        after: Vec<PoolId>,
+        asker: Asker,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> Wait {
+        let workers = self.workers.ids(|worker| worker.pool == id).into_iter().collect();
+        let stopped = self.stop_pool(id, out);
+        if let Some(stopped) = &stopped {
+            self.stop_scaling(id, stopped.was, now, out);
+        }
+        if let Some(pool) = self.pools.get_mut(&id) {
+            pool.parting = Some(Parting { after, asker });
+        }
+        self.serve_anew();
+        self.wake_scaling();
+        Wait::Stopped { workers, pools: stopped.into_iter().collect(), released: 0 }
+    }
+
+    /// Workers of pools that are removed leave when it is their turn.
+    pub(super) fn part_in_turn(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let is_due = |pool: &Pool| {
+            pool.parting.as_ref().is_some_and(|parting| !parting.after.iter().any(|&other| self.has_living(other)))
+        };
+        let due: Vec<PoolId> = self.pools.iter().filter(|(_, pool)| is_due(pool)).map(|(&id, _)| id).collect();
+        for id in due {
+            if let Some(Parting { asker, .. }) = self.pools.get_mut(&id).and_then(|pool| pool.parting.take()) {
+                self.empty(id, asker, now, out);
+            }
         }
     }
 
@@ -115,9 +176,13 @@ impl Core {
     /// All workers of a pool leave, and it keeps the number that it is to have.
     fn close(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
         self.hold_back(id, |_| true, out);
+        self.empty(id, NOBODY, now, out);
+    }
+
+    fn empty(&mut self, id: PoolId, asker: Asker, now: Now, out: &mut Vec<Action>) {
         let slots: Vec<Slot> = self.pools[&id].slots.keys().copied().collect();
         for slot in slots {
-            self.give_up_slot(id, slot, EndReason::Stopped, NOBODY, now, out);
+            self.give_up_slot(id, slot, EndReason::Stopped, asker, now, out);
         }
     }
 }

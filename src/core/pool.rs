@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::autoscale::Scaler;
-use super::order::Gate;
+use super::order::{Gate, Parting};
 use super::rollups::Told;
 use super::single::Single;
 use super::slot::{SlotEntry, SlotView};
@@ -78,6 +78,8 @@ pub struct Pool {
     /// Spawned while the master ran, or gone from the file: a stop is the end of the pool.
     pub(super) spawned: bool,
     pub removed: bool,
+    /// The pool is removed and keeps its workers until it is their turn.
+    pub(super) parting: Option<Parting>,
     /// Its only worker is that of a `work`.
     pub(super) single: Option<Single>,
     pub(super) slots: BTreeMap<Slot, SlotEntry>,
@@ -125,6 +127,7 @@ impl Pool {
             scaler: None,
             spawned: false,
             removed: false,
+            parting: None,
             single: None,
             slots: BTreeMap::new(),
             leaving: BTreeSet::new(),

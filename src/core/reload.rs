@@ -40,8 +40,10 @@ impl Core {
         }
         self.mark(MarkKind::Reload, String::from("configuration"), now);
         let mut parts = Vec::new();
-        for name in changes.gone {
-            parts.extend(self.pool_named(&name).map(|id| self.forget_pool(id, asker, now, out)).transpose()?);
+        let gone: BTreeSet<PoolId> = changes.gone.iter().filter_map(|name| self.pool_named(name)).collect();
+        let before: Vec<_> = gone.iter().map(|&id| (id, self.removed_before(id, &gone))).collect();
+        for (id, before) in before {
+            parts.push(self.forget_pool(id, before, asker, now, out)?);
         }
         for (settings, anew) in changes.changed {
             if let Some(id) = self.pool_named(&settings.name) {
@@ -55,10 +57,20 @@ impl Core {
         Ok(Wait::Reloaded { parts, done })
     }
 
-    /// A pool that goes for good when its workers are done.
-    fn forget_pool(&mut self, id: PoolId, asker: Asker, now: Now, out: &mut Vec<Action>) -> Result<Wait, Refusal> {
+    /// A pool that goes for good when its workers are done, and those of the pools `before` it.
+    fn forget_pool(
+        &mut self,
+        id: PoolId,
+        before: Vec<PoolId>,
+        asker: Asker,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> Result<Wait, Refusal> {
         let Some(pool) = self.pools.get_mut(&id) else { return Err(Refusal::NoSuchPool(String::new())) };
         pool.spawned = true;
+        if !before.is_empty() {
+            return Ok(self.part_after(id, before, asker, now, out));
+        }
         let target = Target::Pool(pool.settings.name.clone());
         self.stop_some(&target, asker, now, out)
     }
@@ -81,7 +93,7 @@ impl Core {
         let takes_others =
             settings.kind != old.kind || settings.takes != old.takes || (anew && settings.queues != old.queues);
         if takes_others {
-            parts.push(self.forget_pool(id, asker, now, out)?);
+            parts.push(self.forget_pool(id, Vec::new(), asker, now, out)?);
             let id = self.add_pool(settings)?;
             if let Some(pool) = self.pools.get_mut(&id) {
                 pool.wanted = wanted;

@@ -20,7 +20,7 @@ impl Core {
     /// Compares the slots of a pool with what is wanted, and fills what is empty.
     pub(super) fn reconcile(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
         let Some(pool) = self.pools.get_mut(&id) else { return };
-        if !std::mem::take(&mut pool.dirty) || self.phase != Phase::Running {
+        if !std::mem::take(&mut pool.dirty) || pool.parting.is_some() || self.phase != Phase::Running {
             return;
         }
         let wanted = if pool.removed || pool.gate != Gate::Open { 0 } else { pool.wanted as usize };

@@ -230,7 +230,7 @@ impl Core {
     }
 
     /// No more jobs for a pool; one that was spawned is forgotten with its last worker.
-    fn stop_pool(&mut self, id: PoolId, out: &mut Vec<Action>) -> Option<StoppedPool> {
+    pub(super) fn stop_pool(&mut self, id: PoolId, out: &mut Vec<Action>) -> Option<StoppedPool> {
         let pool = self.pools.get_mut(&id)?;
         pool.removed = pool.spawned;
         pool.dirty = true;

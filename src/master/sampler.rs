@@ -34,7 +34,7 @@ pub(crate) const BUSY_INTERVAL: Duration = Duration::from_secs(2);
 /// The same while there is no work.
 pub(crate) const IDLE_INTERVAL: Duration = Duration::from_secs(10);
 /// Between two looks at one that has not run since the last: it can have taken nothing.
-const SLEEP_INTERVAL: Duration = Duration::from_secs(20);
+const SLEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// Moments are rounded up to this, so that one wake-up serves many workers.
 const TICK: Duration = Duration::from_millis(100);
 /// Measured at once in any case; of more than ten times that, a tenth.

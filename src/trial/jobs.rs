@@ -92,7 +92,7 @@ impl Jobs {
             run: RunId(id),
             queue: QueueName::default(),
             kind: question.name.as_str().into(),
-            args: question.args.as_deref().unwrap_or(RawValue::NULL).get().into(),
+            args: args_of(&question).into(),
             counters: Counters::default(),
             pushed_at: now.wall,
             due_at: now.wall,
@@ -178,6 +178,10 @@ fn error(code: i64, message: String) -> CallError {
     CallError { code, message, data: None }
 }
 
+fn args_of(question: &Question) -> &str {
+    if let Some(Body::Json(args)) = &question.body { args.get() } else { "null" }
+}
+
 fn over(name: String, answer: Result<Body, CallError>, by: By) -> Step {
     Step::Over(Over { name, answer, by })
 }
@@ -186,7 +190,7 @@ impl Conversation for Jobs {
     fn begin(&mut self, _: Now, _: &mut Vec<Step>) {}
 
     fn ask(&mut self, question: Question, now: Now, out: &mut Vec<Step>) {
-        let args = question.args.as_deref().map_or("null", RawValue::get);
+        let args = args_of(&question);
         let checked = payload::check_type(&question.name).and_then(|()| payload::check_limits(args));
         if let Err(why) = checked {
             return out.push(over(question.name, Err(error(INVALID_PARAMS, why.to_string())), By::Gateway));

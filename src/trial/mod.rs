@@ -27,12 +27,12 @@ pub(crate) use self::session::{Asked, Command, Happened, run};
 use crate::model::service::{Body, CallError};
 use crate::model::{Mono, Now};
 
-/// A call of a method, or a job of a type.
+/// A call of a method, a whole message, or a job of a type.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub(crate) name: String,
-    /// `None`: none are given.
-    pub(crate) args: Option<Box<RawValue>>,
+    /// The arguments; raw bytes are a message of no method. `None`: none are given.
+    pub(crate) body: Option<Body>,
 }
 
 impl Question {
@@ -43,11 +43,16 @@ impl Question {
         if name.is_empty() {
             return Err("it is empty; write a name and JSON, such as `add [5, 3]`".to_owned());
         }
-        let args = if args.trim().is_empty() { None } else { Some(serde_json::from_str(args.trim())) };
+        let args = if args.trim().is_empty() { None } else { Some(serde_json::from_str::<&RawValue>(args.trim())) };
         let args = args.transpose();
         let args =
             args.map_err(|error| format!("the arguments of `{name}` are not JSON: {error}; write `add [5, 3]`"))?;
-        Ok(Self { name: name.to_owned(), args })
+        Ok(Self { name: name.to_owned(), body: args.map(|args| Body::Json(args.to_owned().into())) })
+    }
+
+    /// Bytes that are no JSON, as a service gets them from a connection.
+    pub(crate) fn raw(text: &str) -> Self {
+        Self { name: "raw text".to_owned(), body: Some(Body::Raw(text.as_bytes().into())) }
     }
 }
 

@@ -3,7 +3,6 @@
 //! Invariant: each request of ours is answered once; what is wrong with an answer is told, and what can be used of it is used.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -248,8 +247,8 @@ impl Conversation for Service {
         let call = Call {
             id,
             pool: self.pool.clone(),
-            method: Some(question.name.into()),
-            body: question.args.map(|args| Body::Json(Arc::from(args))),
+            method: (!matches!(question.body, Some(Body::Raw(_)))).then(|| question.name.into()),
+            body: question.body,
             peer: "queue-work call".into(),
             is_outside: false,
             deadline: None,

@@ -212,6 +212,19 @@ fn nothing_is_left_of_servers_whose_master_is_killed_and_the_next_listens_there(
 }
 
 #[test]
+fn a_reload_that_gives_the_sockets_to_the_workers_lets_calls_come_to_their_end() {
+    let bench = bench("workers = 1\nlisten = \"unix:calc.sock\"\n");
+    let _master = start(&bench, 1);
+    let mut client = Client::connect(&bench).unwrap();
+    let slow = std::thread::spawn(move || client.call("sleep", &json!([2])));
+    bench.wait_for("the call to be with the worker", DEADLINE, |bench| pool(bench)["busy"] == 1);
+    std::fs::write(bench.path().join("calc.py"), "import time\ntime.sleep(1000)\n").unwrap();
+    write_config(&bench, "workers = 1\nlisten = \"unix:calc.sock\"\nlisten_mode = \"worker\"\n");
+    bench.ok(&["reload"]);
+    assert_eq!(slow.join().unwrap().expect("an answer")["data"], "slept");
+}
+
+#[test]
 fn a_reload_gives_servers_another_address_and_loses_nothing_at_the_first() {
     let site = Site::new(None);
     let _master = site.start(1);

@@ -72,6 +72,19 @@ fn try_shows_both_sides_and_counts_what_is_wrong() {
 }
 
 #[test]
+fn try_sends_text_that_is_no_json() {
+    let bench = bench("workers = 1\n");
+    let shout = "import json, sys\nprint('{\"method\":\"ready\",\"params\":{}}', flush=True)\nfor line in sys.stdin:\n    \
+                 m = json.loads(line)\n    print(json.dumps({'id': m['id'], 'raw': m['params']['raw'].upper()}), flush=True)\n";
+    std::fs::write(bench.path().join("shout.py"), shout).unwrap();
+    let shown = bench.ok(&["try", "--raw", "good \"day\"", "--", "python3", "shout.py"]);
+    assert!(shown.contains(r#""raw":"good \"day\"""#) && shown.contains(r#""raw": "GOOD \"DAY\"""#), "{shown}");
+    assert!(shown.ends_with("nothing is wrong with it; 1 call: 1 succeeded\n"), "{shown}");
+    let methods = bench.run(&["try", "--raw", "text", "--", "python3", "calc.py"]).expect_code(2).stdout;
+    assert!(methods.contains("the call of `calc` names no method"), "{methods}");
+}
+
+#[test]
 fn try_says_that_output_is_not_flushed_and_ends_what_does_not_end() {
     let bench = bench("workers = 1\n");
     let program = "import json, sys\nsys.stdout = open(1, 'w', buffering=8192, closefd=False)\n\

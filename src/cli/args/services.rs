@@ -69,11 +69,14 @@ pub(crate) struct TryArgs {
     /// Call this method, several by repeating: `add [5, 3]` [default: what is typed]
     #[arg(long, value_name = "TEXT")]
     pub(crate) call: Vec<String>,
+    /// Send this text as it is, as from a connection whose bytes are no JSON, several by repeating; before what `--call` says
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) raw: Vec<String>,
     /// Send this job, several by repeating: `resize {"file": "a.png"}`
-    #[arg(long, value_name = "TEXT", conflicts_with = "call")]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["call", "raw"])]
     pub(crate) job: Vec<String>,
     /// The program is a worker of a queue: what is typed are jobs
-    #[arg(long, conflicts_with = "call")]
+    #[arg(long, conflicts_with_all = ["call", "raw"])]
     pub(crate) jobs: bool,
     /// JSON that the worker of a service is told before its first call
     #[arg(long, value_name = "JSON", conflicts_with_all = ["job", "jobs"])]

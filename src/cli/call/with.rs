@@ -25,7 +25,10 @@ pub(super) fn run(args: &CallArgs, command: &str) -> Result<Code, Error> {
     if args.args.is_some() {
         return Err(Error::Usage("with `--with` no SERVICE is named: `call --with COMMAND METHOD [JSON]`".to_owned()));
     }
-    let question = Question { name: args.service.clone(), args: params(args.method.as_deref())? };
+    let question = Question {
+        name: args.service.clone(),
+        body: params(args.method.as_deref())?.map(|args| Body::Json(args.into())),
+    };
     let timeout = args.timeout.unwrap_or(TIMEOUT);
     let pool = trial::pool_of(&words);
     let command = Command { words, pool: pool.to_string() };

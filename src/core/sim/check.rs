@@ -68,7 +68,13 @@ impl World {
                 let placed = in_slot != leaving || (in_slot && both);
                 assert!(placed || !handle.is_alive(), "worker {worker} has no place: {handle:?}");
             }
-            let wanted = if pool.removed || pool.gate != Gate::Open { 0 } else { pool.wanted as usize };
+            let wanted = if pool.parting.is_some() {
+                pool.slots().count()
+            } else if pool.removed || pool.gate != Gate::Open {
+                0
+            } else {
+                pool.wanted as usize
+            };
             assert_eq!(pool.slots().count(), wanted, "slots of {}", pool.settings.name);
             assert!(pool.leaving().count() <= 3 * MOST_WANTED, "workers that leave pile up");
             let successors = pool.slots().filter(|s| s.state.successor().is_some()).count();

@@ -95,6 +95,32 @@ fn when_the_master_stops_a_pool_ends_before_those_that_it_needs() {
 }
 
 #[test]
+fn a_pool_that_a_reload_removes_ends_before_those_that_it_needs_which_are_removed_too() {
+    let database = || of("database", 1, &[], &[]);
+    let mut bench = with(vec![database(), of("app", 1, &["database"], &[]), of("web", 1, &["app"], &[])]);
+    (1..=3).for_each(|worker| ready(&mut bench, worker));
+    bench.said();
+    let gone = ["database", "app", "web"].map(|name| PoolName::new(name).unwrap()).to_vec();
+    let changes = PoolChanges { gone, ..PoolChanges::default() };
+    bench.command(1, Command::Reload { changes, done: Box::default(), wait: true });
+    assert_eq!(bench.said(), ["TERM 3"]);
+    // One of the same name is another pool. The death of a worker that waits for its turn is not the time of the others.
+    let changes = PoolChanges { added: vec![database()], ..PoolChanges::default() };
+    bench.command(2, Command::Reload { changes, done: Box::default(), wait: false });
+    assert_eq!(asked(&mut bench), ["spawn 4 in 1"]);
+    bench.exit(1, Exit::Signal(9), 0);
+    bench.sweep(1);
+    assert_eq!(asked(&mut bench), [""; 0]);
+    bench.exit(3, Exit::Signal(15), 0);
+    bench.sweep(3);
+    assert_eq!(asked(&mut bench), ["TERM 2"]);
+    bench.exit(2, Exit::Signal(15), 0);
+    bench.sweep(2);
+    assert_eq!(bench.said().len(), 1, "the reload is answered");
+    assert_eq!(bench.core.pools().filter(|(_, pool)| pool.removed).count(), 0);
+}
+
+#[test]
 fn a_forced_stop_knows_no_order() {
     let mut bench = with(vec![of("database", 1, &[], &[]), of("app", 1, &["database"], &[])]);
     (1..=2).for_each(|worker| ready(&mut bench, worker));
