@@ -273,6 +273,6 @@ pub(crate) fn succeeded(client: &mut Client) -> Outcome<u64> {
 
 /// Answered after it is synced.
 fn pause_or_resume(client: &mut Client, verb: &str, queue: &str) -> Outcome<()> {
-    let _: IgnoredAny = client.call(verb, &Queues { queues: vec![queue.to_owned()], force: true })?;
+    let _: IgnoredAny = client.call(verb, &Queues { queues: vec![queue.to_owned()], key: None, force: true })?;
     Ok(())
 }

@@ -19,10 +19,11 @@ use super::context::Context;
 use super::{known, output};
 use crate::clock;
 use crate::error::{Code, Error};
+use crate::model::key_record::KeyRecord;
 use crate::model::processor::ProcessorRunState;
 use crate::model::{FailureRecord, JobRecord, JobState, States};
 use crate::report::words;
-use crate::store::{FailureFilter, JobFilter, ProcessorRunFilter, RunFilter};
+use crate::store::{FailureFilter, JobFilter, KeyFilter, ProcessorRunFilter, RunFilter};
 
 /// Names the shell that asks; set by the script and by nobody else.
 const VARIABLE: &str = "QUEUE_WORK_COMPLETE";
@@ -125,6 +126,7 @@ fn with_completer(arg: Arg, verb: &str, context: &Arc<Context>) -> Arg {
         ("NAME" | "NAMES", "queue") | ("QUEUE", _) => {
             arg.add(by(|context| named(known::queues(context).unwrap_or_default())))
         }
+        ("KEY", "key") => arg.add(if verb == "resume" { by(paused_keys) } else { by(keys) }),
         ("LENGTH", _) => arg.add(by(|_| named(["10m", "1h", "off"].map(str::to_owned)))),
         ("JOB", _) => arg.add(by(recent_jobs)),
         ("ID", _) => arg.add(match verb {
@@ -159,6 +161,24 @@ fn jobs_in(context: &Context, states: &[JobState]) -> Vec<CompletionCandidate> {
         records.jobs(&filter).unwrap_or_default()
     };
     states.iter().flat_map(of_state).map(|job| candidate(&job)).collect()
+}
+
+/// Keys that wait, those with the most jobs first.
+fn keys(context: &Context) -> Vec<CompletionCandidate> {
+    let Ok(Some(mut records)) = context.records() else { return Vec::new() };
+    let queues = records.queue_totals().unwrap_or_default();
+    let mut found: Vec<KeyRecord> = Vec::new();
+    for queue in queues.into_iter().filter(|queue| queue.limits.is_some()) {
+        let filter = KeyFilter { queue: queue.name, key: None, limit: Some(MOST_IDS) };
+        found.extend(records.keys(&filter).unwrap_or_default());
+    }
+    named(found.into_iter().map(|found| found.key).filter(|key| !key.is_empty()).collect::<BTreeSet<_>>())
+}
+
+fn paused_keys(context: &Context) -> Vec<CompletionCandidate> {
+    let Ok(Some(mut records)) = context.records() else { return Vec::new() };
+    let limits = records.queue_totals().unwrap_or_default().into_iter().filter_map(|queue| queue.limits);
+    named(limits.flat_map(|limits| limits.paused.keys().cloned().collect::<Vec<_>>()).collect::<BTreeSet<_>>())
 }
 
 /// Errors that runs have failed of, the most dead first, then those that are muted.

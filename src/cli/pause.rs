@@ -4,9 +4,11 @@
 use super::args::control::QueuesArgs;
 use super::context::{Context, Way};
 use super::{audit, known, output, reach};
+use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::QueueName;
 use crate::model::change::{Op, Request};
+use crate::model::limit_record::PausedKey;
 use crate::report::{self, words};
 use crate::store::Store;
 use crate::wire::control::{PausedQueue, PausedQueues, Queues};
@@ -16,7 +18,7 @@ pub(crate) fn run(context: &Context, args: &QueuesArgs, paused: bool) -> Result<
     if queues.is_empty() {
         return Err(Error::NotFound(format!("there is no queue to {}; see `queue-work status`", method(paused))));
     }
-    let params = Queues { queues, force: args.force };
+    let params = Queues { queues, key: args.key.clone(), force: args.force };
     let answer = change(context, &params, paused)?;
     if context.global.json {
         output::json(&answer)?;
@@ -43,7 +45,9 @@ pub(super) const fn method(paused: bool) -> &'static str {
 pub(super) fn worded(answer: &PausedQueues) -> String {
     let names: Vec<_> = answer.queues.iter().map(|q| &q.name).collect();
     let paused = answer.queues.iter().any(|q| q.paused);
-    format!("{}d {}", method(paused), words::list(&names))
+    let key = answer.queues.iter().find_map(|q| q.key.as_deref());
+    let key = key.map(|key| format!("key `{key}` of ")).unwrap_or_default();
+    format!("{}d {key}{}", method(paused), words::list(&names))
 }
 
 fn in_store(context: &Context, store: &mut dyn Store, params: &Queues, paused: bool) -> Result<PausedQueues, Error> {
@@ -52,8 +56,22 @@ fn in_store(context: &Context, store: &mut dyn Store, params: &Queues, paused: b
     for name in names.iter().filter(|_| !params.force) {
         known::queue(context, Some(name.as_str()))?;
     }
-    let ops: Vec<Op> = names.iter().cloned().map(|queue| Request::Pause { queue, paused }.into()).collect();
-    let said = report::audit::pause(&params.queues, paused);
+    let said = report::audit::pause(params, paused);
+    let ops: Vec<Op> = match params.of_key().map_err(Error::Usage)? {
+        Some((queue, key)) => {
+            let limits =
+                store.totals()?.into_iter().find(|totals| totals.name == queue).and_then(|totals| totals.limits);
+            if let Some(why) = limits.filter(|_| paused).and_then(|limits| limits.refuses_pause(key)) {
+                return Err(Error::Refused(why));
+            }
+            let now = clock::wall();
+            let pause = paused.then(|| PausedKey { by: context.deed(said.clone(), now).asker(), at: now });
+            vec![Request::PauseKey { queue, key: key.into(), pause }.into()]
+        }
+        None => names.iter().cloned().map(|queue| Request::Pause { queue, paused }.into()).collect(),
+    };
     audit::apply(context, store, said, ops, |deed, replies| deed.ended(Some(replies.len() as u64)))?;
-    Ok(PausedQueues { queues: names.into_iter().map(|name| PausedQueue { name, paused }).collect() })
+    Ok(PausedQueues {
+        queues: names.into_iter().map(|name| PausedQueue { name, key: params.key.clone(), paused }).collect(),
+    })
 }

@@ -9,23 +9,25 @@ use crate::config::check_queue_limit;
 use crate::error::{Code, Error};
 use crate::model::QueueName;
 use crate::model::change::{Op, Request};
+use crate::model::key_record::KeyRecord;
 use crate::model::queue_limits::SaidLimits;
-use crate::report::status::Named;
+use crate::report::queue_keys::{self, KeyStatus};
+use crate::report::status::{Named, QueueStatus};
 use crate::report::{self, queue_limits, words};
-use crate::store::Store;
+use crate::store::{KeyFilter, Store};
 use crate::wire::control::{SetQueue, Span};
 
 pub(crate) fn run(context: &Context, args: &ShowArgs) -> Result<Code, Error> {
     match &args.verb {
-        None => show(context, args.name.as_deref()),
+        None => show(context, args),
         Some(QueuesVerb::Set(args)) => set(context, args),
         Some(QueuesVerb::Unset { name }) => change(context, &SetQueue { queue: name.clone(), ..SetQueue::default() }),
     }
 }
 
-fn show(context: &Context, name: Option<&str>) -> Result<Code, Error> {
+fn show(context: &Context, args: &ShowArgs) -> Result<Code, Error> {
     let found = status::fetch(context)?;
-    let queues = match name {
+    let queues = match args.name.as_deref() {
         Some(name) => {
             let queues = Named::of(&found.status, name).queues;
             if queues.is_empty() {
@@ -35,6 +37,10 @@ fn show(context: &Context, name: Option<&str>) -> Result<Code, Error> {
         }
         None => found.status.queues,
     };
+    if args.keys {
+        show_keys(context, &queues, args)?;
+        return found.trouble.map_or(Ok(Code::DONE), Err);
+    }
     if context.global.json {
         output::json(&queues)?;
     } else if queues.is_empty() {
@@ -43,6 +49,27 @@ fn show(context: &Context, name: Option<&str>) -> Result<Code, Error> {
         output::print(&queue_limits::table(&queues, clock::wall(), output::width()))?;
     }
     found.trouble.map_or(Ok(Code::DONE), Err)
+}
+
+fn show_keys(context: &Context, queues: &[QueueStatus], args: &ShowArgs) -> Result<(), Error> {
+    let (mut found, now) = (Vec::new(), clock::wall());
+    if let Some(mut records) = context.records()? {
+        for queue in queues {
+            let filter = KeyFilter { queue: queue.name.clone(), key: None, limit: Some(args.limit) };
+            found.extend(records.keys(&filter)?);
+        }
+    }
+    KeyRecord::sort(&mut found);
+    found.truncate(args.limit as usize);
+    let keys: Vec<KeyStatus> = found.into_iter().map(|key| KeyStatus::new(key, queues, now)).collect();
+    if context.global.json {
+        output::json(&keys)
+    } else if keys.is_empty() {
+        context.warn("no job waits by its key, and none of a key runs; see `fair` and the limits per key of a queue");
+        Ok(())
+    } else {
+        output::print(&queue_keys::table(&keys, now, output::width()))
+    }
 }
 
 fn set(context: &Context, args: &SetArgs) -> Result<Code, Error> {

@@ -17,6 +17,7 @@ use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::graph::{Graph, Link, Side};
+use crate::model::key_record::KeyRecord;
 use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
@@ -28,8 +29,8 @@ use crate::report::Status;
 use crate::report::autoscale::LoggedChange;
 use crate::report::status::QueueStatus;
 use crate::store::{
-    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
-    ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, KeyFilter,
+    LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 use crate::wire::control::OneJob;
 
@@ -79,6 +80,10 @@ impl<C: BorrowMut<Client>> Records for RemoteRecords<C> {
 
     fn graph(&mut self, id: JobId, _limit: u32) -> Result<Graph, StoreError> {
         self.ask("jobs.graph", &OneJob { id, timeout_s: None })
+    }
+
+    fn keys(&mut self, filter: &KeyFilter) -> Result<Vec<KeyRecord>, StoreError> {
+        self.ask("queues.keys", filter)
     }
 
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {

@@ -9,15 +9,18 @@ use super::{backend, output, processors, status, waiting};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::graph::Side;
-use crate::model::{JobId, JobRecord, JobState, ProcessorName, RunRecord};
+use crate::model::{JobId, JobRecord, JobState, ProcessorName, RunRecord, States};
 use crate::report::hint;
-use crate::report::why::{Facts, Reason, Why, WhyPool, WhyProcessor};
-use crate::store::{JobFilter, Records, RunFilter, StoreError};
+use crate::report::queue_keys::{Closed, KeyStatus};
+use crate::report::why::{Around, Facts, Reason, Why, WhyPool, WhyProcessor};
+use crate::store::{JobFilter, KeyFilter, Records, RunFilter, StoreError};
 
 /// Runs that are read: the newest, and the first of all but very many.
 pub(crate) const RUNS: u32 = 100;
 /// Jobs that are read which it waits for.
 const BLOCKERS: u32 = 20;
+/// Jobs that are read which run in its place.
+const HOLDERS: u32 = 10;
 
 pub(crate) fn run(context: &Context, args: &WhyArgs) -> Result<Code, Error> {
     match args.target.parse() {
@@ -43,16 +46,37 @@ fn of_job(context: &Context, id: JobId) -> Result<Code, Error> {
     if let Some(limits) = context.job_limits() {
         limits.complete(&mut job);
     }
-    let blockers = records.as_mut().map_or(Ok(Vec::new()), |records| blockers(records.as_mut(), &job))?;
-    let why = of(context, &job, (&runs, &blockers), &status::fetch(context)?);
+    let found = status::fetch(context)?;
+    let around =
+        records.as_mut().map_or_else(|| Ok(Around::default()), |records| around(records.as_mut(), &job, &found))?;
+    let why = of(context, &job, (&runs, &around), &found);
     say(context, &why, &why.text())
 }
 
-/// A job that another waits for, with its state; without one, it was deleted.
-pub(crate) type Blocker = (JobId, Option<JobState>);
+/// The other records that say why a job waits.
+pub(crate) fn around(records: &mut dyn Records, job: &JobRecord, found: &status::Found) -> Result<Around, StoreError> {
+    let blockers = blockers(records, job)?;
+    let waits = matches!(job.state, JobState::Ready | JobState::Scheduled | JobState::Blocked);
+    let queue = found.status.queues.iter().find(|queue| queue.name == job.queue && queue.limits.is_some());
+    if queue.is_none() || !waits {
+        return Ok(Around { blockers, ..Around::default() });
+    }
+    let filter = KeyFilter { queue: job.queue.clone(), key: Some(job.key.clone().unwrap_or_default()), limit: None };
+    let key = records.keys(&filter)?.pop().map(|key| KeyStatus::new(key, &found.status.queues, clock::wall()));
+    let is_full = key.as_ref().is_some_and(|key| key.closed == Some(Closed::Concurrency));
+    let running = JobFilter {
+        queue: Some(job.queue.clone()),
+        key: filter.key.filter(|key| is_full && !key.is_empty()),
+        states: States::of(&[JobState::Running]),
+        limit: Some(HOLDERS),
+        ..JobFilter::default()
+    };
+    let holders = records.jobs(&running)?.into_iter().map(|job| job.id).collect();
+    Ok(Around { blockers, key, holders })
+}
 
 /// The first of those that a job waits for.
-pub(crate) fn blockers(records: &mut dyn Records, job: &JobRecord) -> Result<Vec<Blocker>, StoreError> {
+fn blockers(records: &mut dyn Records, job: &JobRecord) -> Result<Vec<(JobId, Option<JobState>)>, StoreError> {
     if job.after.is_empty() || !matches!(job.state, JobState::Blocked | JobState::Cancelled) {
         return Ok(Vec::new());
     }
@@ -61,15 +85,15 @@ pub(crate) fn blockers(records: &mut dyn Records, job: &JobRecord) -> Result<Vec
     open.map(|id| Ok((id, records.job(id)?.map(|job| job.state)))).collect()
 }
 
-/// The reasons of a job on record with these runs, and jobs that it waits for, by what was found of the master.
+/// The reasons of a job on record with these runs and other records, by what was found of the master.
 pub(crate) fn of(
     context: &Context,
     job: &JobRecord,
-    (runs, blockers): (&[RunRecord], &[Blocker]),
+    (runs, around): (&[RunRecord], &Around),
     found: &status::Found,
 ) -> Why {
     let absent = found.trouble.as_ref().map(|trouble| absent(context, trouble));
-    Why::of(Facts { job, runs, blockers, status: &found.status, absent: absent.as_ref(), now: clock::wall() })
+    Why::of(Facts { job, runs, around, status: &found.status, absent: absent.as_ref(), now: clock::wall() })
 }
 
 fn of_name(context: &Context, name: &str) -> Result<Code, Error> {

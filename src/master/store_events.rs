@@ -36,6 +36,7 @@ pub(super) enum Purpose {
     DropBulk(BulkId),
     /// Pause or resume of one queue of several.
     Pause(Ticket),
+    PauseKey(Ticket),
     SetQueue(Ticket),
     NoteFailure(Ticket, Fingerprint),
     SwitchProcessors {
@@ -189,6 +190,10 @@ impl Master {
             Purpose::OpenBulk(bulk) => self.bulk_opened(bulk, reply),
             Purpose::DropBulk(bulk) => self.bulk_dropped(bulk, &reply),
             Purpose::Pause(ticket) => self.paused_one(batch, durable, ticket),
+            Purpose::PauseKey(ticket) => {
+                self.committed_for_core(Tag::Sort, reply);
+                self.paused_one(batch, durable, ticket);
+            }
             Purpose::SetQueue(ticket) => {
                 self.committed_for_core(Tag::Sort, reply);
                 self.answer_when_safe(batch, durable, ticket, Answer::Yes);

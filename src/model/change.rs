@@ -15,10 +15,11 @@ use super::fingerprint::Fingerprint;
 use super::gauge::Rollup;
 use super::job::Progress;
 pub use super::keep::{Keep, KeepFor};
+use super::limit_record::{Override, PausedKey};
 use super::operation::Operation;
 use super::processor::{Armed, BeginRun, ProcessorRecord, ProcessorRun, ProcessorRunState, SkipCause, Switch, Tick};
 pub use super::queue_limits::HeldBack;
-use super::queue_limits::{Full, Override, SaidLimits};
+use super::queue_limits::{Full, SaidLimits};
 use super::shift::Shift;
 pub use super::worker::{WorkerEnded, WorkerStarted};
 use super::{
@@ -160,6 +161,8 @@ pub enum Request {
     /// Set limits of a queue over those of the configuration, in the place of what was set before, or take that back. Reply:
     /// [`Reply::Sorted`].
     SetLimits { queue: QueueName, set: Option<Box<Override>> },
+    /// Let no job with this key start any more; `None`: let them again. Reply: [`Reply::Sorted`]: jobs may wait elsewhere.
+    PauseKey { queue: QueueName, key: Box<str>, pause: Option<PausedKey> },
     /// Enable or disable processors, each with whether it is configured, or leave that to the file again. Reply:
     /// [`Reply::Done`], or [`Reply::NoProcessor`] for one that is neither configured nor on record, and nothing was changed.
     SwitchProcessors { processors: Vec<(ProcessorName, bool)>, switch: Switch },
@@ -208,6 +211,7 @@ impl Op {
             Self::Change(Change::Finish(finish)) => matches!(finish.next, Next::RetryAt(_)),
             Self::Request(
                 Request::Pause { .. }
+                | Request::PauseKey { .. }
                 | Request::ConfigureQueues(_)
                 | Request::SwitchProcessors { .. }
                 | Request::NoteFailure { .. }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::queue_limits::LimitRecord;
+use super::limit_record::LimitRecord;
 use super::rollup::other_queue;
 use super::{Lane, QueueName, UnixMicros};
 
@@ -60,6 +60,8 @@ pub struct QueueTotals {
     pub oldest_ready_at: Option<UnixMicros>,
     /// Limits, if it has some.
     pub limits: Option<Arc<LimitRecord>>,
+    /// Of `ready`, those that a claim leaves as their keys are paused.
+    pub parked: u64,
 }
 
 /// Speed of a queue over the last minute, or since the master began to look.
@@ -97,7 +99,9 @@ impl QueueTotals {
     /// Ready jobs that can start now or soon, were there workers for them.
     #[must_use]
     pub fn startable(&self, ready: u64) -> u64 {
-        self.limits.as_ref().map_or(ready, |record| record.in_force.startable(ready, self.running))
+        let startable =
+            |record: &Arc<LimitRecord>| record.in_force.startable(ready.saturating_sub(self.parked), self.running);
+        self.limits.as_ref().map_or(ready, startable)
     }
 
     fn add_jobs(&mut self, of: &Self) {

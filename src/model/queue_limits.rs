@@ -1,7 +1,7 @@
 //! Limits of a queue: how many of its jobs run at a time, how many start in a time, and how many may wait.
 //!
-//! Limits are texts by key as they are written in the configuration ([`SaidLimits`]); what an operator sets at run time lies over
-//! them, key by key. Invariant: a bucket never gains more than one burst, whatever happens to the clock.
+//! Limits are texts by key as they are written in the configuration ([`SaidLimits`]). Invariant: a bucket never gains more than one
+//! burst, whatever happens to the clock.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -217,7 +217,7 @@ impl QueueLimits {
 }
 
 /// Tokens of a rate: each start takes one.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bucket {
     pub tokens: f64,
     /// By the clock of the store.
@@ -251,47 +251,6 @@ impl Bucket {
     #[must_use]
     pub fn less(self, starts: u32) -> Self {
         Self { tokens: self.tokens - f64::from(starts), ..self }
-    }
-}
-
-/// Limits that an operator has set over those of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Override {
-    pub limits: SaidLimits,
-    pub by: Option<String>,
-    pub at: UnixMicros,
-    /// `None`: until they are taken back.
-    pub until: Option<UnixMicros>,
-}
-
-/// Limits of a queue on record.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LimitRecord {
-    /// As the configuration of the last master has them.
-    pub configured: SaidLimits,
-    pub set: Option<Override>,
-    /// What both come to.
-    pub in_force: QueueLimits,
-}
-
-impl LimitRecord {
-    /// The limits of a queue; `None`: it has none.
-    #[must_use]
-    pub fn new(mut configured: SaidLimits, set: Option<Override>) -> Option<Self> {
-        configured.retain(|_, text| text != OFF);
-        let record = Self { configured, set, in_force: QueueLimits::default() };
-        let said = record.said();
-        let is_empty = said.is_empty() && record.set.is_none();
-        (!is_empty).then(|| Self { in_force: QueueLimits::read(&said), ..record })
-    }
-
-    /// What both come to, as it is written.
-    #[must_use]
-    pub fn said(&self) -> SaidLimits {
-        let mut said = self.configured.clone();
-        said.extend(self.set.iter().flat_map(|set| set.limits.clone()));
-        said.retain(|_, text| text != OFF);
-        said
     }
 }
 
@@ -364,19 +323,5 @@ mod tests {
         assert_eq!(limits.opens_at(4, &bucket), None, "when one has ended");
         assert_eq!(limits.opens_at(1, &bucket.less(2)), Some(UnixMicros(5_000)));
         assert_eq!(limits.startable(1000, 1), 3);
-    }
-
-    #[test]
-    fn what_an_operator_sets_lies_over_the_configuration_key_by_key() {
-        let said = |pairs: &[(&str, &str)]| -> SaidLimits {
-            pairs.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect()
-        };
-        let set = |limits| Override { limits, by: None, at: UnixMicros(1), until: None };
-        let configured = said(&[("concurrency", "4"), ("rate", "5/m")]);
-        let record =
-            LimitRecord::new(configured, Some(set(said(&[("concurrency", "off"), ("max_ready", "9")])))).unwrap();
-        assert_eq!(record.said(), said(&[("max_ready", "9"), ("rate", "5/m")]));
-        assert_eq!((record.in_force.concurrency, record.in_force.max_ready), (None, Some(9)));
-        assert_eq!(LimitRecord::new(SaidLimits::new(), None), None);
     }
 }

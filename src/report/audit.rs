@@ -8,7 +8,7 @@ use super::{queue_limits, words};
 use crate::model::audit::DeedRecord;
 use crate::model::{JobAction, JobId, ProcessorName, ScaleTo, UnixMicros};
 use crate::store::JobFilter;
-use crate::wire::control::{DebugFor, NoteFailure, Restart, Scale, SetQueue, Span, Stop};
+use crate::wire::control::{DebugFor, NoteFailure, Queues, Restart, Scale, SetQueue, Span, Stop};
 
 /// The verb of a deed, and what it was done to.
 pub type Said = (&'static str, String);
@@ -44,8 +44,10 @@ pub fn change(action: &JobAction, ids: &[JobId], filter: Option<&JobFilter>) -> 
 
 /// Queues that are paused or resumed.
 #[must_use]
-pub fn pause(queues: &[String], paused: bool) -> Said {
-    (if paused { "pause" } else { "resume" }, named("queue", queues))
+pub fn pause(params: &Queues, paused: bool) -> Said {
+    let queues = named("queue", &params.queues);
+    let target = params.key.as_ref().map_or_else(|| queues.clone(), |key| format!("key `{key}` of {queues}"));
+    (if paused { "pause" } else { "resume" }, target)
 }
 
 /// Limits that are set, or taken back.

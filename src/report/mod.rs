@@ -21,6 +21,7 @@ pub mod operations;
 pub mod printer;
 pub mod processor_lists;
 pub mod processors;
+pub mod queue_keys;
 pub mod queue_limits;
 pub mod refusals;
 pub mod reload;

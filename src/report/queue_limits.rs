@@ -13,15 +13,21 @@ pub fn worded(limits: &SaidLimits) -> String {
     if all.is_empty() { "-".to_owned() } else { all.join(", ") }
 }
 
-/// Why no more jobs of a queue start now; `None`: more may.
+/// Why no more jobs of a queue, or of some of its keys, start now; `None`: more may.
 #[must_use]
 pub fn closed(queue: &QueueStatus, now: UnixMicros) -> Option<String> {
     let limits = queue.limits.as_ref()?;
     if limits.is_full {
         return Some(format!("all {} run", queue.running));
     }
-    let next = limits.next_start_at.filter(|at| *at > now)?;
-    Some(format!("next start in {}", words::seconds(next.since(now).as_secs_f64())))
+    if let Some(next) = limits.next_start_at.filter(|at| *at > now) {
+        return Some(format!("next start in {}", words::seconds(next.since(now).as_secs_f64())));
+    }
+    match &limits.paused_keys {
+        none if none.is_empty() => None,
+        one if one.len() == 1 => one.keys().next().map(|key| format!("key `{key}` is paused")),
+        many => Some(format!("{} keys are paused", many.len())),
+    }
 }
 
 /// `by anna, 5m ago, for 55m more: concurrency 5`.

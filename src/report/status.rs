@@ -1,12 +1,15 @@
 //! The status document: what `status --json` prints and the control method `status` answers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::AutoscaleStatus;
 use crate::config::ReadFile;
+use crate::model::limit_record::{Override, PausedKeys};
 use crate::model::problem::Topic;
 use crate::model::queue::QueueRate;
-use crate::model::queue_limits::{Override, SaidLimits};
+use crate::model::queue_limits::SaidLimits;
 use crate::model::service::CallLoad;
 use crate::model::unserved::Unserved;
 use crate::model::worker::Exit;
@@ -144,6 +147,9 @@ pub struct LimitStatus {
     pub in_force: SaidLimits,
     /// What was set over the configuration; `null`: nothing.
     pub set: Option<Override>,
+    /// Keys of which no job starts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub paused_keys: PausedKeys,
     /// As many jobs run as may.
     pub is_full: bool,
     /// When the next may start, by the rate; `null`: now, or it is not known.
@@ -171,6 +177,7 @@ impl QueueStatus {
             limits: totals.limits.as_deref().map(|record| LimitStatus {
                 in_force: record.said(),
                 set: record.set.clone(),
+                paused_keys: record.paused.clone(),
                 is_full: record.in_force.concurrency.is_some_and(|most| totals.running >= u64::from(most)),
                 next_start_at: None,
             }),

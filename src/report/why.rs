@@ -13,6 +13,7 @@ pub use reason::Reason;
 use serde::Serialize;
 
 use super::processors::ProcessorStatus;
+use super::queue_keys::{self, Closed, KeyStatus};
 use super::queue_limits;
 use super::status::{PoolStatus, Status, UnservedStatus, WorkerStatus};
 use crate::model::problem::Topic;
@@ -46,11 +47,21 @@ pub struct Facts<'a> {
     pub runs: &'a [RunRecord],
     /// Of the master, else of the store.
     pub status: &'a Status,
-    /// Of one that is blocked: jobs that it waits for, with their states; without one, it was deleted.
-    pub blockers: &'a [(JobId, Option<JobState>)],
+    pub around: &'a Around,
     /// [`Reason::NoMaster`] or [`Reason::Unreachable`], where the status is not the master's.
     pub absent: Option<&'a Reason>,
     pub now: UnixMicros,
+}
+
+/// Other records that say why a job waits.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// Of one that is blocked: jobs that it waits for, with their states; without one, it was deleted.
+    pub blockers: Vec<(JobId, Option<JobState>)>,
+    /// Of one in a queue with limits: its key.
+    pub key: Option<KeyStatus>,
+    /// Likewise: the jobs that run in its place, of its key where that is at its limit, else of its queue.
+    pub holders: Vec<JobId>,
 }
 
 impl Why {
@@ -116,7 +127,7 @@ fn ready(facts: Facts<'_>) -> Vec<Reason> {
 
 /// The job waits for others, and may be held by more when these are done.
 fn blocked(facts: Facts<'_>) -> Vec<Reason> {
-    let mut reasons = vec![Reason::Blocked { by: facts.blockers.to_vec() }];
+    let mut reasons = vec![Reason::Blocked { by: facts.around.blockers.clone() }];
     reasons.extend(held(facts));
     reasons.extend(own(facts));
     reasons
@@ -165,6 +176,7 @@ fn held(facts: Facts<'_>) -> Vec<Reason> {
             }
         }
     }
+    reasons.extend(by_key(facts));
     reasons.extend(by_limits(facts));
     reasons.extend(by_queue(status, &job.queue, &job.kind));
     reasons.extend(by_pools(status, &job.queue, &job.kind));
@@ -172,16 +184,49 @@ fn held(facts: Facts<'_>) -> Vec<Reason> {
 }
 
 /// A limit of its queue.
-fn by_limits(Facts { job, status, now, .. }: Facts<'_>) -> Option<Reason> {
+fn by_limits(facts: Facts<'_>) -> Option<Reason> {
+    let Facts { job, status, now, .. } = facts;
     let queue = status.queues.iter().find(|queue| queue.name == job.queue && !queue.paused)?;
     let limits = queue.limits.as_ref()?;
     let next = limits.next_start_at.filter(|at| *at > now && !limits.is_full);
     (limits.is_full || next.is_some()).then(|| Reason::Limited {
         queue: queue.name.clone(),
+        key: None,
         limits: queue_limits::worded(&limits.in_force),
         running: queue.running,
         next_in_s: next.map(|at| at.since(now).as_secs_f64()),
+        holders: holders(facts),
     })
+}
+
+/// A limit of its key, or that this is paused.
+fn by_key(facts: Facts<'_>) -> Option<Reason> {
+    let Facts { around, now, .. } = facts;
+    let found = around.key.as_ref()?;
+    let (queue, key) = (found.queue.clone(), found.key.clone());
+    Some(match found.closed? {
+        Closed::Paused => {
+            let by = found.paused.as_ref().map(|paused| queue_keys::by(paused, now)).unwrap_or_default();
+            Reason::KeyPaused { queue, key, by }
+        }
+        Closed::Concurrency | Closed::Rate => Reason::Limited {
+            queue,
+            key: Some(key),
+            limits: found.limits(),
+            running: found.running,
+            next_in_s: found.closed_until.map(|at| at.since(now).as_secs_f64()),
+            holders: holders(facts),
+        },
+    })
+}
+
+/// The jobs that run in the place of this one, each with its worker.
+fn holders(Facts { around, status, .. }: Facts<'_>) -> Vec<reason::Holder> {
+    let at = |job: &JobId| {
+        let is_its = |worker: &&WorkerStatus| worker.job.as_ref().is_some_and(|of| of.id == *job);
+        status.workers.iter().find(is_its).map(|worker| worker.id.clone())
+    };
+    around.holders.iter().map(|job| (*job, at(job))).collect()
 }
 
 /// A pause, or that no pool serves the queue or takes the type; also said after a push.
@@ -275,13 +320,13 @@ fn running(Facts { job, status, absent, .. }: Facts<'_>) -> Reason {
     }
 }
 
-fn ended(Facts { job, runs, blockers, now, .. }: Facts<'_>) -> Reason {
+fn ended(Facts { job, runs, around, now, .. }: Facts<'_>) -> Reason {
     let ago_s = now.since(job.finished_at.unwrap_or(now)).as_secs_f64();
     match job.state {
         JobState::Cancelled if job.cause == Some(Cause::Expired) => Reason::Expired { ago_s },
         JobState::Cancelled if job.cause == Some(Cause::Parent) => Reason::ParentFailed {
             ago_s,
-            by: blockers.iter().find(|(_, state)| *state != Some(JobState::Succeeded)).copied(),
+            by: around.blockers.iter().find(|(_, state)| *state != Some(JobState::Succeeded)).copied(),
         },
         JobState::Cancelled => Reason::Cancelled { ago_s },
         JobState::Dead => {

@@ -31,7 +31,7 @@ pub use history::{History, HistoryFilter};
 pub use location::{Allow, Changes, Holder, Location, Lock, Opened, open};
 pub use members::{Duty, Master, Member, Membership, News, Recovered, Tenure};
 pub use records::{
-    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, ErrorFilter, FailureFilter, JobFilter, LastMaster,
+    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, ErrorFilter, FailureFilter, JobFilter, KeyFilter, LastMaster,
     ProcessorRunFilter, Records, RunFilter, Slice, WorkerFilter,
 };
 
@@ -44,6 +44,8 @@ use crate::model::{Generation, Mono, QueueName, QueueTotals, UnixMicros};
 const TOLD_AT_ONCE: u32 = if cfg!(test) { 3 } else { 1_000 };
 /// How many expired jobs one claim clears away before it says "more".
 const EXPIRED_PER_CLAIM: usize = 10_000;
+/// How many jobs whose keys are paused one claim moves out of the way before it says "more".
+const PARKED_PER_CLAIM: usize = 1_000;
 /// Error of a run that had begun when the master died.
 const LOST: &str = "the master died while this ran";
 /// Error of a run without a worker on record: not sent yet, or so short that its start was not recorded.

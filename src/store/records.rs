@@ -10,6 +10,7 @@ use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::graph::{Graph, Link, Side};
+use crate::model::key_record::KeyRecord;
 use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun, ProcessorRunState};
 use crate::model::table::TableRow;
@@ -232,6 +233,18 @@ pub struct CallFilter {
     pub limit: Option<u32>,
 }
 
+/// Keys of a queue to list, those with the most waiting jobs first, then those with the most that run. Without `key` only those
+/// that have some, or are paused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFilter {
+    pub queue: QueueName,
+    /// Only this key.
+    pub key: Option<String>,
+    /// At most this many.
+    pub limit: Option<u32>,
+}
+
 /// Deeds to list, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -319,6 +332,8 @@ pub trait Records {
         let counted = self.job_ids(filter)?.len();
         Ok((counted as u64, filter.limit.is_none_or(|limit| counted < limit as usize)))
     }
+    /// Keys of a queue.
+    fn keys(&mut self, filter: &KeyFilter) -> Result<Vec<KeyRecord>, StoreError>;
     /// Errors of the dead, in all queues or in one, the commonest first: at most so many groups, and the number of all.
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError>;
     /// What runs have failed of, with counts up to now.

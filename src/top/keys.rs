@@ -186,7 +186,7 @@ impl View {
             Some(Page::Queue(name)) => {
                 let queues = &self.status.as_deref()?.queues;
                 let paused = queues.iter().any(|queue| queue.name.as_str() == name && queue.paused);
-                let queues = Queues { queues: vec![name], force: true };
+                let queues = Queues { queues: vec![name], key: None, force: true };
                 Some(Effect::Ask(Ask::Pause { queues, paused: !paused }))
             }
             Some(Page::Processor(name)) => {

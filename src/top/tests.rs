@@ -190,7 +190,7 @@ fn keys_ask_what_the_verbs_ask() {
         |by: &str| Scale { workers: by.parse::<ScaleTo>().expect("a number"), no_wait: true, ..Scale::default() };
     let restart = Restart { no_wait: true, ..Restart::default() };
     let mail = || Some("mail".to_owned());
-    let queue = Queues { queues: vec!["images".to_owned()], force: true };
+    let queue = Queues { queues: vec!["images".to_owned()], key: None, force: true };
     for (keys, asked) in [
         (format!("{queues}p"), Ask::Pause { queues: queue, paused: true }),
         (format!("{queues}↓+"), Ask::Scale(Scale { queue: mail(), ..scale("+1") })),

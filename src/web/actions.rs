@@ -61,7 +61,7 @@ pub(super) fn delete(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
 }
 
 fn queue(desk: &Desk<'_>, paused: bool) -> Result<Done, Error> {
-    let params = Queues { queues: vec![desk.asked.name.clone()], force: false };
+    let params = Queues { queues: vec![desk.asked.name.clone()], ..Queues::default() };
     done(desk, &cli_pause::change(&desk.asker(), &params, paused)?, &["queues"])
 }
 

@@ -30,6 +30,7 @@
 //! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
 //! | `autoscale.history` | [`crate::store::AutoscaleFilter`] | array of [`crate::report::autoscale::LoggedChange`] |
 //! | `calls.list` | [`crate::store::CallFilter`] | array of [`crate::model::call_log::CallRecord`] |
+//! | `queues.keys` | [`crate::store::KeyFilter`] | array of [`crate::model::key_record::KeyRecord`] |
 //! | `audit.list` | [`crate::store::AuditFilter`] | array of [`crate::model::audit::DeedRecord`] |
 //! | `metrics` | none | array of [`crate::report::exposition::Family`] |
 //! | `metrics.history` | [`super::metrics::AskHistory`] | [`crate::report::history::HistoryReport`] |

@@ -4,17 +4,31 @@ use serde::{Deserialize, Serialize};
 
 use super::control::Span;
 use super::push::span;
-use crate::model::queue_limits::{Override, SaidLimits};
-use crate::model::{QueueName, UnixMicros};
+use crate::model::limit_record::Override;
+use crate::model::queue_limits::SaidLimits;
+use crate::model::{QueueName, UnixMicros, payload};
 
 /// Names of queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queues {
     pub queues: Vec<String>,
+    /// Only jobs of the one queue that have this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Also those that no pool serves and of which nothing is on record.
     #[serde(default)]
     pub force: bool,
+}
+
+impl Queues {
+    /// The one queue whose key is meant; `None`: queues are.
+    pub fn of_key(&self) -> Result<Option<(QueueName, &str)>, String> {
+        let Some(key) = &self.key else { return Ok(None) };
+        payload::check_key(key).map_err(|e| e.to_string())?;
+        let [queue] = &self.queues[..] else { return Err("a key goes with one queue".to_owned()) };
+        Ok(Some((QueueName::new(queue).map_err(|e| e.to_string())?, key)))
+    }
 }
 
 /// The answer to `pause` and `resume`.
@@ -28,6 +42,9 @@ pub struct PausedQueues {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PausedQueue {
     pub name: QueueName,
+    /// Only the jobs with this key were meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Whether it is paused.
     pub paused: bool,
 }

@@ -11,6 +11,7 @@ mod bulk_bad;
 mod bytes;
 mod commands;
 mod dependencies;
+mod keys;
 mod labels;
 mod limits;
 mod live;

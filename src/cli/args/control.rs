@@ -292,6 +292,9 @@ pub(crate) struct QueuesArgs {
     /// Every queue that has jobs on record or that a pool serves
     #[arg(long)]
     pub(crate) all: bool,
+    /// Only jobs of this one queue that have this key (see `push --key`)
+    #[arg(long, value_name = "KEY", value_parser = values::key, conflicts_with = "all")]
+    pub(crate) key: Option<String>,
     /// Also queues that nobody has heard of
     ///
     /// Without it, a queue that no pool serves and of which nothing is on record is refused as a slip.

@@ -179,12 +179,14 @@ Examples:
     #[command(after_long_help = "\
 Examples:
   queue-work pause mail images
+  queue-work pause mail --key customer42    only the jobs of one customer
   queue-work pause --all                    then `queue-work resume --all`")]
     Pause(control::QueuesArgs),
     /// Go on handing out jobs of queues
     #[command(after_long_help = "\
 Examples:
   queue-work resume mail
+  queue-work resume mail --key customer42
   queue-work resume --all                   every paused queue")]
     Resume(control::QueuesArgs),
     Queues(Box<queues::ShowArgs>),

@@ -15,14 +15,20 @@ use super::values;
 Examples:
   queue-work queues                         limits, and what they hold back
   queue-work queues mail --json             one queue, for programs
-  queue-work queues set mail --rate 10/s --for 1h
-  queue-work queues unset mail")]
+  queue-work queues mail --keys             which customers wait
+  queue-work queues set mail --rate 10/s --for 1h")]
 pub(crate) struct ShowArgs {
     #[command(subcommand)]
     pub(crate) verb: Option<QueuesVerb>,
     /// Only this queue
     #[arg(value_name = "QUEUE", value_parser = values::queue)]
     pub(crate) name: Option<String>,
+    /// Their keys: what waits and runs of each, and why no more starts
+    #[arg(long)]
+    pub(crate) keys: bool,
+    /// The most keys to show; those with the most waiting jobs come first
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "keys", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
 }
 
 /// Verbs of `queues`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::queue_limits::LimitRecord;
+use crate::model::limit_record::{LimitRecord, PausedKeys};
 
 /// The last claim is answered: these jobs, and what limits hold back.
 fn answer_claim(bench: &mut Bench, jobs: i64, held: HeldBack) {
@@ -28,7 +28,7 @@ fn for_workers() -> HeldBack {
 /// Tells the core that the queue has a limit.
 fn limit(bench: &mut Bench, concurrency: &str) {
     let said = [("concurrency".to_owned(), concurrency.to_owned())].into();
-    let limits = LimitRecord::new(said, None).map(Arc::new);
+    let limits = LimitRecord::new(said, None, PausedKeys::new()).map(Arc::new);
     bench.committed(QueueTotals { name: queue("default"), ready: 9, limits, ..QueueTotals::default() });
 }
 

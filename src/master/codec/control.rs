@@ -102,6 +102,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "autoscale" => Question::Autoscale,
         "autoscale.history" => Question::Look(reader::Question::AutoscaleLog(or_default(params)?)),
         "calls.list" => Question::Look(reader::Question::CallLog(or_default(params)?)),
+        "queues.keys" => Question::Look(reader::Question::Keys(parse(params)?)),
         "audit.list" => Question::Look(reader::Question::Audit(or_default(params)?)),
         "bulk.begin" => Question::BeginBulk,
         "bulk.commit" => Question::CommitBulk(parse(params)?),

@@ -107,7 +107,7 @@ fn said(question: &Question, unnamed: Option<&str>) -> Option<Said> {
         Question::Restart(params) => audit::restart(params),
         Question::Stop(params) => audit::stop(params),
         Question::Reload(params) if !params.dry_run => ("reload", String::from("the configuration")),
-        Question::Pause { queues, paused } => audit::pause(&queues.queues, *paused),
+        Question::Pause { queues, paused } => audit::pause(queues, *paused),
         Question::SetQueue(params) => audit::limits(params),
         Question::ChangeJobs { action, jobs } => audit::change(action, &jobs.ids, jobs.filter.as_deref()),
         Question::StopOperation(id) => ("stop", format!("operation {id}")),

@@ -11,6 +11,7 @@ use crate::master::gateway::CannotListen;
 use crate::master::store_events::Purpose;
 use crate::master::workers::free_name;
 use crate::model::done::{Awaited, Stopped};
+use crate::model::limit_record::PausedKey;
 use crate::model::{
     MOST_WORKERS, OsText, PoolKind, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen, ScaleTo, Supervision,
     change,
@@ -178,13 +179,31 @@ impl Master {
             let text = refusals::no_queue(name.as_str(), self.known_queues());
             return Err(Refused::Failed(4, format!("{text}; `--force` takes it as it is")));
         }
+        if let Some(of_key) = params.of_key().map_err(bad)? {
+            return self.pause_key(ticket, of_key, paused);
+        }
         self.writable()?;
-        let queues = names.iter().map(|name| PausedQueue { name: name.clone(), paused }).collect();
+        let queues = names.iter().map(|name| PausedQueue { name: name.clone(), key: None, paused }).collect();
         self.requests.table.gather(ticket, names.len(), Answer::Queues(PausedQueues { queues }));
         let now = self.time.now();
         for queue in names {
             self.batches.add(change::Request::Pause { queue, paused }, Purpose::Pause(ticket), true, true, now);
         }
+        Ok(None)
+    }
+
+    fn pause_key(&mut self, ticket: Ticket, (name, key): (QueueName, &str), paused: bool) -> Begun {
+        let limits = self.core.totals().of(&name).and_then(|totals| totals.limits.as_deref());
+        if let Some(why) = limits.filter(|_| paused).and_then(|limits| limits.refuses_pause(key)) {
+            return Err(Refused::Failed(5, why));
+        }
+        self.writable()?;
+        let answer = PausedQueue { name: name.clone(), key: Some(key.to_owned()), paused };
+        self.requests.table.gather(ticket, 1, Answer::Queues(PausedQueues { queues: vec![answer] }));
+        let now = self.time.now();
+        let pause = paused.then(|| PausedKey { by: self.asker_of(ticket), at: now.wall });
+        let request = change::Request::PauseKey { queue: name, key: key.into(), pause };
+        self.batches.add(request, Purpose::PauseKey(ticket), true, true, now);
         Ok(None)
     }
 

@@ -5,6 +5,9 @@ use serde::ser::{SerializeStruct as _, Serializer};
 
 use crate::model::{Cause, JobId, JobState, Outcome, QueueName};
 
+/// A job that runs, and its worker.
+pub(super) type Holder = (JobId, Option<String>);
+
 /// One reason.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
@@ -32,12 +35,20 @@ pub enum Reason {
     Paused {
         queue: QueueName,
     },
-    /// A limit of the queue holds it: as many run as may, or the next starts in so long.
+    /// A limit of the queue, or of its key, holds it: as many run as may, or the next starts in so long.
     Limited {
         queue: QueueName,
+        key: Option<String>,
         limits: String,
         running: u64,
         next_in_s: Option<f64>,
+        /// Jobs that run in its place.
+        holders: Vec<Holder>,
+    },
+    KeyPaused {
+        queue: QueueName,
+        key: String,
+        by: String,
     },
     /// No pool serves the queue or takes the type: as `status` and `push` say it.
     Unserved {

@@ -36,7 +36,7 @@ fn status(pools: &[Pool<'_>]) -> Status {
 }
 
 fn codes(job: &JobRecord, status: &Status, absent: Option<&Reason>) -> Vec<&'static str> {
-    let why = Why::of(Facts { job, runs: &[], blockers: &[], status, absent, now: UnixMicros(0) });
+    let why = Why::of(Facts { job, runs: &[], around: &Around::default(), status, absent, now: UnixMicros(0) });
     assert!(why.reasons.iter().all(|reason| !reason.text().is_empty() && !reason.text().ends_with('.')));
     why.reasons.iter().map(Reason::code).collect()
 }
@@ -97,7 +97,7 @@ fn a_reason_has_a_code_a_sentence_and_a_next_step_in_json() {
     let why = Why::of(Facts {
         job: &job("ready", "mail"),
         runs: &[],
-        blockers: &[],
+        around: &Around::default(),
         status: &status(&[]),
         absent: None,
         now: UnixMicros(0),

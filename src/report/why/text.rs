@@ -1,12 +1,13 @@
 //! The words of each reason: its code for programs, a sentence without a full stop, the next step.
 
+use super::reason::Holder;
 use super::{Reason, Why, WhyPool, WhyProcessor};
 use crate::model::{Cause, JobId, JobState, Outcome, QueueName};
 use crate::report::events::{did, failed};
 use crate::report::words;
 
 /// So many jobs are named that another waits for.
-const BLOCKERS: usize = 3;
+const NAMED: usize = 3;
 /// The most of an error text that is shown.
 const ERROR_CHARS: usize = 200;
 
@@ -53,6 +54,7 @@ impl Reason {
             Self::Machine { .. } => "machine",
             Self::Paused { .. } => "paused",
             Self::Limited { .. } => "limited",
+            Self::KeyPaused { .. } => "key_paused",
             Self::Unserved { .. } => "unserved",
             Self::PoolStopped { .. } => "pool_stopped",
             Self::WaitsFor { .. } => "waits_for",
@@ -100,7 +102,10 @@ impl Reason {
             Self::Ending { pid, state } => format!("master {pid} is {state} and begins no other job"),
             Self::Store { problem } => format!("the store takes no changes: {problem}"),
             Self::Paused { queue } => format!("queue `{queue}` is paused"),
-            Self::Limited { queue, limits, running, next_in_s } => limited(queue, limits, *running, *next_in_s),
+            Self::Limited { queue, key, limits, running, next_in_s, holders } => {
+                limited(&of_queue(queue, key.as_deref()), limits, *running, *next_in_s, holders)
+            }
+            Self::KeyPaused { queue, key, by } => format!("{} is paused{by}", of_queue(queue, Some(key))),
             Self::PoolStopped { pool } => format!("pool `{pool}`, which would take it, is stopped: it has no workers"),
             Self::WaitsFor { pool, others } => format!("pool `{pool}` waits for {}", words::list(others)),
             Self::Finished { pool } => format!("the workers of pool `{pool}` have ended, and are not to be replaced"),
@@ -140,12 +145,7 @@ impl Reason {
             Self::Cancelled { ago_s } => format!("it was cancelled {}", ago(ago_s)),
             Self::Expired { ago_s } => format!("it expired {}, before a worker was free for it", ago(ago_s)),
             Self::Dead { cause, runs, first, last, .. } => dead(*cause, *runs, first.as_deref(), last.as_deref()),
-            Self::Gone { job, is_new: true } => {
-                format!("there is no job {job}, and there never was: ids are not that high yet")
-            }
-            Self::Gone { job, is_new: false } => {
-                format!("there is no job {job} any more: it was deleted, or ended longer ago than jobs are kept")
-            }
+            Self::Gone { job, is_new } => gone(*job, *is_new),
             Self::Stopped { .. } => "it is stopped: no worker is wanted".to_owned(),
             Self::Gateway { problem: text } | Self::CircuitOpen { text, .. } | Self::Unhealthy { text, .. } => {
                 text.clone()
@@ -181,7 +181,11 @@ impl Reason {
                 parts(text).1?.to_owned()
             }
             Self::Paused { queue } => format!("let it go on with `queue-work resume {queue}`"),
-            Self::Limited { queue, .. } => format!("see `queue-work queues {queue}`"),
+            Self::Limited { queue, key: None, .. } => format!("see `queue-work queues {queue}`"),
+            Self::Limited { queue, .. } => format!("see `queue-work queues {queue} --keys`"),
+            Self::KeyPaused { queue, key, .. } => {
+                format!("let it go on with `queue-work resume {queue} --key {}`", words::command([key.as_str()]))
+            }
             Self::PoolStopped { pool } | Self::Stopped { pool } => {
                 format!("start it with `queue-work scale 1 --pool {pool}`")
             }
@@ -232,6 +236,14 @@ fn parts(text: &str) -> (&str, Option<&str>) {
     text.rsplit_once("; ").map_or((text, None), |(problem, next)| (problem, Some(next)))
 }
 
+fn gone(job: JobId, is_new: bool) -> String {
+    if is_new {
+        format!("there is no job {job}, and there never was: ids are not that high yet")
+    } else {
+        format!("there is no job {job} any more: it was deleted, or ended longer ago than jobs are kept")
+    }
+}
+
 fn starting(pool: &str, workers: u32) -> String {
     match workers {
         0 => format!("pool `{pool}` has no worker yet"),
@@ -239,11 +251,29 @@ fn starting(pool: &str, workers: u32) -> String {
     }
 }
 
-fn limited(queue: &QueueName, limits: &str, running: u64, next_in_s: Option<f64>) -> String {
-    match next_in_s {
-        Some(seconds) => format!("the next job of queue `{queue}` may start in {} ({limits})", words::seconds(seconds)),
-        None => format!("as many jobs of queue `{queue}` run as may: {running} ({limits})"),
+fn of_queue(queue: &QueueName, key: Option<&str>) -> String {
+    match key {
+        Some("") => format!("no key of queue `{queue}`"),
+        Some(key) => format!("key `{key}` of queue `{queue}`"),
+        None => format!("queue `{queue}`"),
     }
+}
+
+fn limited(of: &str, limits: &str, running: u64, next_in_s: Option<f64>, holders: &[Holder]) -> String {
+    if let Some(seconds) = next_in_s {
+        return format!("the next job of {of} may start in {} ({limits})", words::seconds(seconds));
+    }
+    let at = |(job, worker): &Holder| match worker {
+        Some(worker) => format!("job {job} at `{worker}`"),
+        None => format!("job {job}"),
+    };
+    let mut named: Vec<String> = holders.iter().take(NAMED).map(at).collect();
+    let more = running.saturating_sub(named.len() as u64);
+    if more > 0 && !named.is_empty() {
+        named.push(format!("{more} more"));
+    }
+    let named = if named.is_empty() { named.concat() } else { format!(": {}", named.join(", ")) };
+    format!("as many jobs of {of} run as may: {running} ({limits}){named}")
 }
 
 fn lost(outcome: Outcome, cause: Option<Cause>, ago: &str) -> String {
@@ -264,8 +294,8 @@ fn busy(pools: &[String], workers: u32, longest: Option<(JobId, f64)>) -> String
 
 /// The first jobs of a list that can be very long.
 fn blocked(by: &[(JobId, Option<JobState>)]) -> String {
-    let named: Vec<String> = by.iter().take(BLOCKERS).map(with_state).collect();
-    match (named.is_empty(), by.len() > BLOCKERS) {
+    let named: Vec<String> = by.iter().take(NAMED).map(with_state).collect();
+    match (named.is_empty(), by.len() > NAMED) {
         (true, _) => "it waits for other jobs".to_owned(),
         (false, true) => format!("it waits for {} and more", named.join(", ")),
         (false, false) => format!("it waits for {}", named.join(" and ")),

@@ -2,6 +2,7 @@
 
 use super::limits::{configure, take};
 use super::*;
+use crate::model::limit_record::PausedKey;
 
 fn keyed(key: &str) -> NewJob {
     NewJob { key: Some(key.into()), ..job() }
@@ -86,17 +87,75 @@ pub(super) fn a_rate_of_a_key_holds_that_key_alone(kit: &mut Kit) {
     assert_eq!(keys_of(kit, 9), ["a"], "a clock that is set holds nothing for longer");
 }
 
+fn pause(kit: &mut Kit, key: &str, paused: bool) {
+    let pause = paused.then(|| PausedKey { by: Some("anna".to_owned()), at: kit.at() });
+    let request = Request::PauseKey { queue: queue("default"), key: key.into(), pause };
+    assert!(matches!(kit.one(request), Reply::Sorted { .. }));
+}
+
+fn sort(kit: &mut Kit, limit: u32) {
+    while !matches!(kit.one(Change::Sort { limit }), Reply::Sorted { more: false, .. }) {}
+}
+
+pub(super) fn no_job_of_a_key_that_is_paused_starts_and_the_others_keep_their_order(kit: &mut Kit) {
+    push_keys(kit, &[("a", 3), ("b", 1), ("a", 1), ("c", 1)]);
+    pause(kit, "a", true);
+    assert_eq!(kit.totals().limits.unwrap().paused["a"].by.as_deref(), Some("anna"));
+    assert_eq!(keys_of(kit, 1), ["b"]);
+    push_keys(kit, &[("a", 1)]);
+    assert_eq!((kit.totals().ready, kit.totals().parked), (6, 4), "of which one is not known yet");
+    kit.one(Change::cancel(JobId(2)));
+    assert_eq!(keys_of(kit, 9), ["c"]);
+    assert_eq!((kit.totals().ready, kit.totals().parked), (4, 4));
+    pause(kit, "a", true);
+    pause(kit, "a", false);
+    assert!(kit.totals().limits.is_none());
+    sort(kit, 2);
+    let (jobs, _) = take(kit, 9, 9);
+    assert_eq!(jobs.iter().map(|job| job.id.0).collect::<Vec<_>>(), [1, 3, 5, 7]);
+    assert_eq!((kit.totals().ready, kit.totals().parked), (0, 0));
+}
+
+pub(super) fn a_key_can_be_paused_where_keys_take_turns_and_have_limits(kit: &mut Kit) {
+    configure(kit, &[("concurrency_per_key", "1")]);
+    push_keys(kit, &[("a", 3), ("b", 3)]);
+    pause(kit, "a", true);
+    let (jobs, held) = take(kit, 9, 9);
+    assert_eq!((jobs.len(), held.closed), (1, vec![(queue("default"), None)]));
+    push_keys(kit, &[("a", 1)]);
+    kit.succeed(&jobs[0]);
+    // Other limits open all that they have closed, but not this one.
+    configure(kit, &[("concurrency_per_key", "2")]);
+    assert_eq!(keys_of(kit, 9), ["b", "b"]);
+    configure(kit, &[]);
+    sort(kit, 1);
+    assert_eq!(keys_of(kit, 9), [""; 0]);
+    assert_eq!((kit.totals().ready, kit.totals().parked), (4, 4));
+    configure(kit, &[("concurrency_per_key", "2")]);
+    sort(kit, 1);
+    assert_eq!(keys_of(kit, 9), [""; 0]);
+    pause(kit, "a", false);
+    assert_eq!(keys_of(kit, 9), ["a", "a"], "its own limit holds still");
+    pause(kit, "a", true);
+    pause(kit, "a", false);
+    assert_eq!(keys_of(kit, 9), [""; 0]);
+}
+
+pub(super) fn a_claim_that_moves_many_jobs_out_of_the_way_says_so(kit: &mut Kit) {
+    push_keys(kit, &[("a", 1500), ("b", 1)]);
+    pause(kit, "a", true);
+    let claim = |kit: &mut Kit| {
+        let (jobs, more) = kit.claim_as(super::limits::claim(9, 9));
+        (jobs.len(), more)
+    };
+    assert_eq!(claim(kit), (0, true));
+    assert_eq!(claim(kit), (1, false));
+}
+
 pub(super) fn jobs_that_wait_are_moved_to_the_lanes_of_their_keys_and_back(kit: &mut Kit) {
     push_keys(kit, &[("a", 4), ("b", 2)]);
     configure(kit, &[("fair", "jobs")]);
     assert_eq!(keys_of(kit, 9), [""; 0]);
-    let sort = |kit: &mut Kit, limit| loop {
-        match kit.one(Change::Sort { limit }) {
-            Reply::Sorted { more: true, .. } => {}
-            Reply::Sorted { more: false, .. } => return,
-            other => panic!("{other:?}"),
-        }
-    };
     sort(kit, 2);
     assert_eq!(keys_of(kit, 3), ["a", "b", "a"]);
     kit.one(Change::cancel(JobId(3)));

@@ -1,7 +1,8 @@
 //! Cases about limits of queues: what may start, what may be pushed, and for how long.
 
 use crate::model::change::HeldBack;
-use crate::model::queue_limits::{Full, Override, SaidLimits};
+use crate::model::limit_record::Override;
+use crate::model::queue_limits::{Full, SaidLimits};
 
 use super::*;
 
@@ -19,7 +20,7 @@ fn set(kit: &mut Kit, limits: &[(&str, &str)], until: Option<UnixMicros>) {
     kit.one(Request::SetLimits { queue: queue("default"), set: Some(Box::new(set)) });
 }
 
-fn claim(total: u32, at_once: u32) -> Claim {
+pub(super) fn claim(total: u32, at_once: u32) -> Claim {
     let takes = vec![(QueueName::default(), total)];
     Claim { takes, lanes: Takes::Others, workers: vec![], total, at_once, max_bytes: usize::MAX }
 }

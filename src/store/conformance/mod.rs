@@ -23,6 +23,7 @@ mod processors;
 mod prune;
 mod push;
 mod random;
+mod random_lists;
 mod random_processors;
 mod rollups;
 mod runs;
@@ -323,7 +324,9 @@ suite! {
     fairness: keys_take_turns_and_who_comes_late_waits_for_nobody, priority_comes_first_and_a_key_has_its_own_order,
         weights_are_shares_of_jobs_and_time_is_charged_when_it_is_known,
         a_key_at_its_limit_is_passed_over_until_one_of_it_has_ended, a_rate_of_a_key_holds_that_key_alone,
-        jobs_that_wait_are_moved_to_the_lanes_of_their_keys_and_back, what_is_pushed_in_bulk_is_opened_in_the_lanes_of_keys;
+        jobs_that_wait_are_moved_to_the_lanes_of_their_keys_and_back, what_is_pushed_in_bulk_is_opened_in_the_lanes_of_keys,
+        no_job_of_a_key_that_is_paused_starts_and_the_others_keep_their_order,
+        a_key_can_be_paused_where_keys_take_turns_and_have_limits, a_claim_that_moves_many_jobs_out_of_the_way_says_so;
     lanes: commands_and_other_jobs_are_claimed_apart_each_in_its_order, a_job_that_comes_back_waits_in_its_lane_again,
         a_type_that_is_named_gets_a_lane_and_its_jobs_are_moved_in_steps,
         who_takes_every_type_takes_the_lanes_of_types_in_the_order_of_the_queue, a_job_is_found_wherever_it_waits,

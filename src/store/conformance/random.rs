@@ -8,9 +8,9 @@ use crate::model::bulk::BulkStep;
 use crate::model::change::{Change, Request};
 use crate::model::graph::Side;
 use crate::model::job::Progress;
-use crate::model::queue_limits::Override;
-use crate::model::{ArgsFilter, BulkId, JobAction, Setting, UNFINISHED};
-use crate::store::{ErrorFilter, FailureFilter, WorkerFilter};
+use crate::model::limit_record::{Override, PausedKey};
+use crate::model::{BulkId, JobAction, Setting};
+use crate::store::{FailureFilter, WorkerFilter};
 
 /// Queue and type, due, expiry and unique key of a job.
 type Rough = ((u8, u8), Option<i64>, Option<i64>, Option<u8>);
@@ -60,6 +60,11 @@ enum Step {
     },
     Pause {
         queue: u8,
+        paused: bool,
+    },
+    PauseKey {
+        queue: u8,
+        key: u8,
         paused: bool,
     },
     /// Limits of a queue, of the configuration or set until a time.
@@ -120,6 +125,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (id, 0..3_u8, proptest::option::of(-2..3_i8), proptest::option::of(0..4_u8), near())
             .prop_map(|(id, waits, priority, queue, due)| Step::Set { id, waits, priority, queue, due }),
         1 => (0..4_u8, any::<bool>()).prop_map(|(queue, paused)| Step::Pause { queue, paused }),
+        2 => (0..4_u8, 0..3_u8, any::<bool>()).prop_map(|(queue, key, paused)| Step::PauseKey { queue, key, paused }),
         2 => (0..9_i64, 0..9_i64, 0..9_i64, 1..5_u32, proptest::collection::vec(0..4_u8, 0..2)).prop_map(
             |(succeeded, dead, runs, limit, served)| Step::Prune { succeeded, dead, runs, limit, served }
         ),
@@ -142,12 +148,12 @@ fn near() -> impl Strategy<Value = Option<i64>> {
     proptest::option::of(-3..6_i64)
 }
 
-fn named(n: u8) -> QueueName {
+pub(super) fn named(n: u8) -> QueueName {
     queue(["default", "a", "b", "c"][usize::from(n)])
 }
 
 /// A type; one in two has none of its own.
-fn kind(n: u8) -> &'static str {
+pub(super) fn kind(n: u8) -> &'static str {
     ["resize", "resize", "exec", "mail"][usize::from(n)]
 }
 
@@ -204,6 +210,7 @@ fn op(kit: &mut Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
             let action = JobAction::Set(Arc::new(setting));
             Request::Act { job: JobId(*id), only: States::of(states), action }.into()
         }
+        Step::PauseKey { queue, key, paused } => pause_key(kit, *queue, *key, *paused),
         Step::Pause { queue, paused } => Request::Pause { queue: named(*queue), paused: *paused }.into(),
         Step::Prune { succeeded, dead, runs, limit, served } => {
             let [succeeded_since, dead_since, runs_since] = [succeeded, dead, runs].map(|ago| kit.later(-ago));
@@ -221,6 +228,12 @@ fn op(kit: &mut Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
         Step::Processor(deed) => super::random_processors::op(kit, deed),
         Step::Pass(_) | Step::Restart => return None,
     })
+}
+
+fn pause_key(kit: &Kit, queue: u8, key: u8, paused: bool) -> Op {
+    let pause = PausedKey { by: None, at: kit.at() };
+    let key = format!("key {key}").into();
+    Request::PauseKey { queue: named(queue), key, pause: paused.then_some(pause) }.into()
 }
 
 fn limit(kit: &Kit, set: bool, queue: u8, limits: usize, until: Option<i64>) -> Op {
@@ -305,66 +318,17 @@ fn everything(kit: &mut Kit, limited: &BTreeSet<QueueName>) -> String {
     let failures = kit.records.failures(&FailureFilter::default(), now).unwrap();
     format!(
         "{failures:#?}{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}{bulks:?}{links:?}{processors}{}",
-        lists(kit, &jobs)
+        super::random_lists::lists(kit, &jobs)
     )
-}
-
-/// The same jobs as filters find them, each by another key.
-fn lists(kit: &mut Kit, jobs: &[JobRecord]) -> String {
-    let mut filters: Vec<JobFilter> = Vec::new();
-    for state in JobState::ALL {
-        let of_state = JobFilter { states: States::of(&[state]), ..JobFilter::default() };
-        let (queue, kind) = (Some(named(1)), Some(kind(1).to_owned()));
-        filters.push(JobFilter { kind: kind.clone(), ..of_state.clone() });
-        filters.push(JobFilter { queue: queue.clone(), newest: true, limit: Some(2), ..of_state.clone() });
-        filters.push(JobFilter { queue, kind, ..of_state.clone() });
-        for cursor in jobs.iter().filter(|job| job.state == state).map(|job| job.id).take(2) {
-            filters.push(JobFilter { newest: true, before: Some(cursor), ..of_state.clone() });
-            filters.push(JobFilter { after: Some(cursor), ..of_state.clone() });
-        }
-    }
-    for label in jobs.iter().filter_map(|job| job.label.clone()).take(2).chain([String::from("none")]) {
-        filters.push(JobFilter { label: Some(label), newest: true, limit: Some(3), ..JobFilter::default() });
-    }
-    let unfinished = JobFilter { states: UNFINISHED, queue: Some(named(0)), ..JobFilter::default() };
-    filters.push(unfinished);
-    let ended = JobFilter { states: States::of(&[JobState::Dead, JobState::Cancelled]), ..JobFilter::default() };
-    let ranges = vec![(JobId(2), JobId(4)), (JobId(6), JobId(6)), (JobId(9), JobId(20))];
-    filters.push(JobFilter { ids: Some(ranges.into()), newest: true, limit: Some(4), ..JobFilter::default() });
-    filters.push(JobFilter { since: Some(kit.later(-3)), until: Some(kit.later(-1)), ..JobFilter::default() });
-    filters.push(JobFilter { error: Some(ErrorFilter::Text("o".into())), ..JobFilter::default() });
-    let args = ArgsFilter { text: vec!["1".into()], ..ArgsFilter::default() };
-    filters.push(JobFilter { args: Some(args), newest: true, ..JobFilter::default() });
-    let unique = jobs.iter().find_map(|job| job.unique.clone()).or_else(|| Some("none".into()));
-    filters.push(JobFilter { unique, ..JobFilter::default() });
-    filters.push(JobFilter { key: Some("key 1".into()), newest: true, limit: Some(3), ..JobFilter::default() });
-    let fingerprints = jobs.iter().filter_map(|job| job.fingerprint).take(2).map(ErrorFilter::Fingerprint);
-    filters.extend(fingerprints.map(|error| JobFilter { error: Some(error), newest: true, ..JobFilter::default() }));
-    filters.push(ended);
-    let mut text = String::new();
-    for filter in filters {
-        let listed: Vec<i64> = kit.records.jobs(&filter).unwrap().iter().map(|job| job.id.0).collect();
-        let unlimited = JobFilter { limit: None, ..filter.clone() };
-        let mut all = kit.records.job_ids(&unlimited).unwrap();
-        all.sort_unstable();
-        // Any of them will do.
-        let some = kit.records.job_ids(&filter).unwrap();
-        assert!(some.iter().all(|id| all.contains(id)), "{filter:?}: {some:?} of {all:?}");
-        text.extend([format!("{filter:?}: {listed:?} of {all:?}, {}\n", some.len())]);
-    }
-    for queue in [None, Some(named(0))] {
-        let (groups, all) = kit.records.dead_groups(queue.as_ref(), 2).unwrap();
-        let groups: Vec<_> =
-            groups.iter().map(|group| (group.jobs, group.newest.id, group.newest.fingerprint)).collect();
-        text.extend([format!("{groups:?} of {all}\n")]);
-    }
-    text
 }
 
 fn agree(steps: &[Step]) {
     let (mut a, mut b) = (sqlite(), memory());
     let mut claims: Vec<Arc<Claimed>> = Vec::new();
-    let limited = |step: &Step| if let Step::Limit { queue, .. } = step { Some(named(*queue)) } else { None };
+    let limited = |step: &Step| match step {
+        Step::Limit { queue, .. } | Step::PauseKey { queue, .. } => Some(named(*queue)),
+        _ => None,
+    };
     let limited = steps.iter().filter_map(limited).collect();
     for step in steps {
         match step {

@@ -181,7 +181,7 @@ impl State {
                     None => Place::Ready,
                 };
                 job.lane = self.lane_of(&job.new.kind);
-                job.by_key = self.is_keyed(&job.new.queue);
+                job.by_key = self.waits_by_key(&job.new);
                 self.put(id, job);
                 if let Some(failed) = is_linked {
                     self.put_where_it_belongs(id, failed);

@@ -5,7 +5,7 @@
 use super::state::{Place, Running, State};
 use crate::model::change::{Claim, HeldBack, Reply};
 use crate::model::{Claimed, Generation, Holds, JobId, QueueName, RunId, UnixMicros};
-use crate::store::EXPIRED_PER_CLAIM;
+use crate::store::{EXPIRED_PER_CLAIM, PARKED_PER_CLAIM};
 
 /// Jobs that a claim has taken so far.
 #[derive(Default)]
@@ -13,6 +13,8 @@ pub(super) struct Taken {
     pub(super) jobs: Vec<Claimed>,
     pub(super) bytes: usize,
     pub(super) expired: Vec<JobId>,
+    /// Moved to the lanes of their keys, which are paused.
+    pub(super) parked: usize,
     pub(super) more: bool,
 }
 
@@ -63,9 +65,22 @@ impl State {
                 taken.more = true;
                 break;
             }
+            if self.jobs.get(&id).is_some_and(|job| self.is_paused(&job.new)) {
+                self.park(id);
+                taken.parked += 1;
+                taken.more = taken.parked >= PARKED_PER_CLAIM;
+                continue;
+            }
             taken.bytes += size;
             let worker = claim.workers.get(taken.jobs.len()).map(|worker| worker.0);
             taken.jobs.extend(self.start(id, worker, generation, at));
+        }
+    }
+
+    fn park(&mut self, id: i64) {
+        if let Some(mut job) = self.take(id) {
+            job.by_key = true;
+            self.put(id, job);
         }
     }
 

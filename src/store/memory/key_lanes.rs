@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use super::state::{Place, State};
 use crate::model::change::Claim;
 use crate::model::fair::{self, Fair, Turn, UNIT};
+use crate::model::key_record::KeyRecord;
 use crate::model::queue_limits::{Bucket, QueueLimits};
-use crate::model::{Generation, JobId, Lane, QueueName, Takes, UnixMicros};
-use crate::store::EXPIRED_PER_CLAIM;
+use crate::model::{Generation, JobId, Lane, NewJob, QueueName, Takes, UnixMicros};
+use crate::store::{EXPIRED_PER_CLAIM, KeyFilter};
 
 use super::claim::Taken;
 
@@ -39,6 +40,15 @@ struct Found {
 impl State {
     pub(super) fn is_keyed(&self, queue: &QueueName) -> bool {
         self.limits_of(queue).is_some_and(|record| record.in_force.is_keyed())
+    }
+
+    pub(super) fn is_paused(&self, job: &NewJob) -> bool {
+        let key = job.key.as_deref().unwrap_or_default();
+        self.limits_of(&job.queue).is_some_and(|record| record.paused.contains_key(key))
+    }
+
+    pub(super) fn waits_by_key(&self, job: &NewJob) -> bool {
+        self.is_keyed(&job.queue) || self.is_paused(job)
     }
 
     /// A job is ready, and waits by its key: a lane in which nothing waited begins at the time of its class.
@@ -86,8 +96,12 @@ impl State {
 
     /// Lanes of the highest priority that are open, by whose turn it is, and how many of each key may start.
     fn turns(&self, queue: &QueueName, takes: &Takes, most: usize, at: UnixMicros) -> (Vec<Found>, Vec<u32>) {
-        let limits = self.limits_of(queue).map(|record| record.in_force.of_key()).unwrap_or_default();
+        let record = self.limits_of(queue).unwrap_or_default();
+        let limits = record.in_force.of_key();
         let room = |key: &str| {
+            if record.paused.contains_key(key) {
+                return 0;
+            }
             if !limits.holds_back() {
                 return u32::MAX;
             }
@@ -245,6 +259,30 @@ impl State {
         let of_lane =
             self.jobs.iter().filter(|(_, job)| job.new.queue == *queue && job.is_by_key() && job.lane == *lane);
         of_lane.map(|(id, job)| (-i64::from(job.new.priority), job.due_at.0, *id)).min()
+    }
+
+    pub(super) fn keys(&self, filter: &KeyFilter) -> Vec<KeyRecord> {
+        let KeyFilter { queue, key: only, limit } = filter;
+        let record = self.limits_of(queue).unwrap_or_default();
+        let of_queue = self.jobs.values().filter(|job| job.new.queue == *queue);
+        let mut waiting: BTreeMap<String, u64> = record.paused.keys().map(|key| (key.clone(), 0)).collect();
+        let counted = of_queue.filter(|job| job.is_by_key() || matches!(job.place, Place::Running(_)));
+        for job in counted.filter(|job| job.is_by_key() || job.new.key.is_some() || record.in_force.is_keyed()) {
+            *waiting.entry(job.new.key.as_deref().unwrap_or_default().to_owned()).or_default() +=
+                u64::from(job.is_by_key());
+        }
+        if let (Some(key), true) = (only, self.queues.contains_key(queue)) {
+            waiting = BTreeMap::from([(key.clone(), waiting.get(key).copied().unwrap_or(0))]);
+        }
+        let found = waiting.into_iter().map(|(key, waiting)| {
+            let (running, bucket) =
+                (self.running_of(queue, &key), self.keys.buckets.get(&(queue.clone(), key.as_str().into())));
+            KeyRecord { queue: queue.clone(), waiting, running, bucket: bucket.copied(), key }
+        });
+        let mut found: Vec<KeyRecord> = found.collect();
+        KeyRecord::sort(&mut found);
+        found.truncate(limit.unwrap_or(u32::MAX) as usize);
+        found
     }
 
     /// When the first key that is closed by its rate opens.

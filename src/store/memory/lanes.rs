@@ -43,7 +43,8 @@ impl State {
         let ready = self.jobs.iter().filter(|(_, job)| matches!(job.place, Place::Ready));
         let is_elsewhere = |job: &Job| {
             (job.lane == Lane::Others && self.named.contains(&job.new.kind))
-                || job.by_key != self.is_keyed(&job.new.queue)
+                || (job.by_key && !self.waits_by_key(&job.new))
+                || (!job.by_key && self.is_keyed(&job.new.queue))
         };
         ready.filter(move |(_, job)| is_elsewhere(job)).map(|(id, _)| *id)
     }
@@ -54,7 +55,7 @@ impl State {
         for id in found {
             if let Some(mut job) = self.take(id) {
                 job.lane = self.lane_of(&job.new.kind);
-                job.by_key = self.is_keyed(&job.new.queue);
+                job.by_key = self.waits_by_key(&job.new);
                 queues.insert(job.new.queue.clone());
                 self.put(id, job);
             }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::state::{Place, State};
 use crate::model::change::{HeldBack, Reply};
-use crate::model::queue_limits::{Bucket, Full, LimitRecord, Override, SaidLimits};
+use crate::model::limit_record::{LimitRecord, Override, PausedKey, PausedKeys};
+use crate::model::queue_limits::{Bucket, Full, SaidLimits};
 use crate::model::{BulkId, JobId, NewJob, QueueName, RunId, UnixMicros};
 
 /// The limits of a queue, and the bucket of its rate.
@@ -48,8 +49,9 @@ impl State {
             let before = self.limits_of(&name);
             let said = configured.get(&name).cloned().unwrap_or_default();
             if before.as_ref().map_or(&SaidLimits::new(), |record| &record.configured) != &said {
-                let set = before.and_then(|record| record.set.clone());
-                self.put_limits(&name, said, set);
+                let (set, paused) =
+                    before.map(|record| (record.set.clone(), record.paused.clone())).unwrap_or_default();
+                self.put_limits(&name, said, set, paused);
             }
         }
         Reply::Sorted { queues: Vec::new(), more: self.sorting }
@@ -57,15 +59,30 @@ impl State {
 
     pub(super) fn set_limits(&mut self, queue: &QueueName, set: Option<&Override>) -> Reply {
         self.queue(queue);
-        let configured = self.limits_of(queue).map(|record| record.configured.clone()).unwrap_or_default();
-        self.put_limits(queue, configured, set.cloned());
+        let LimitRecord { configured, paused, .. } = self.limits_of(queue).as_deref().cloned().unwrap_or_default();
+        self.put_limits(queue, configured, set.cloned(), paused);
         Reply::Sorted { queues: Vec::new(), more: self.sorting }
     }
 
-    fn put_limits(&mut self, queue: &QueueName, configured: SaidLimits, set: Option<Override>) {
+    pub(super) fn pause_key(&mut self, queue: &QueueName, key: &str, pause: Option<&PausedKey>) -> Reply {
+        self.queue(queue);
+        let LimitRecord { configured, set, mut paused, .. } =
+            self.limits_of(queue).as_deref().cloned().unwrap_or_default();
+        if paused.contains_key(key) != pause.is_some() {
+            match pause {
+                Some(pause) => drop(paused.insert(key.to_owned(), pause.clone())),
+                None => drop(paused.remove(key)),
+            }
+            self.put_limits(queue, configured, set, paused);
+            self.sorting |= pause.is_none() && !self.is_keyed(queue);
+        }
+        Reply::Sorted { queues: Vec::new(), more: self.sorting }
+    }
+
+    fn put_limits(&mut self, queue: &QueueName, configured: SaidLimits, set: Option<Override>, paused: PausedKeys) {
         let before = self.limits_of(queue).map(|record| record.in_force.clone()).unwrap_or_default();
         let bucket = self.limits.remove(queue).and_then(|limits| limits.bucket);
-        let record = LimitRecord::new(configured, set).map(Arc::new);
+        let record = LimitRecord::new(configured, set, paused).map(Arc::new);
         self.limits.extend(record.map(|record| (queue.clone(), Limits { record, bucket })));
         if self.queues.contains_key(queue) {
             let after = self.limits_of(queue).map(|record| record.in_force.clone()).unwrap_or_default();

@@ -72,6 +72,7 @@ impl State {
                 self.news.queues.insert(queue.clone());
                 Reply::Done
             }
+            Request::PauseKey { queue, key, pause } => self.pause_key(queue, key, pause.as_ref()),
             Request::ConfigureQueues(limits) => self.configure_queues(limits),
             Request::SetLimits { queue, set } => self.set_limits(queue, set.as_deref()),
             Request::SwitchProcessors { processors, switch } => self.switch(processors, switch),
@@ -274,7 +275,7 @@ impl State {
             _ => Place::Ready,
         };
         let queue = job.new.queue.clone();
-        job.by_key = self.is_keyed(&job.new.queue);
+        job.by_key = self.waits_by_key(&job.new);
         self.put(id.0, job);
         Some(queue)
     }

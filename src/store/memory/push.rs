@@ -45,7 +45,7 @@ impl State {
             wait: wait_of(new),
             place: if due_at > at { Place::Scheduled } else { Place::Ready },
             lane: self.lane_of(&new.kind),
-            by_key: self.is_keyed(&new.queue),
+            by_key: self.waits_by_key(new),
             past: None,
             max_attempts: new.max_attempts,
             progress: None,

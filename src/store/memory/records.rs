@@ -14,6 +14,7 @@ use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::graph::{Link, Side};
 use crate::model::job::SHOWN_PARENTS;
+use crate::model::key_record::KeyRecord;
 use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
@@ -23,7 +24,7 @@ use crate::model::{
 };
 use crate::store::{
     AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, ErrorFilter, FailureFilter, History, HistoryFilter, JobFilter,
-    LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    KeyFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 
 fn json(text: String) -> Result<Box<RawValue>, StoreError> {
@@ -166,6 +167,10 @@ impl Records for MemoryStore {
 
     fn links(&mut self, id: JobId, side: Side, limit: u32) -> Result<Vec<Link>, StoreError> {
         Ok(self.state().links(id.0, side, limit))
+    }
+
+    fn keys(&mut self, filter: &KeyFilter) -> Result<Vec<KeyRecord>, StoreError> {
+        Ok(self.state().keys(filter))
     }
 
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {

@@ -273,7 +273,7 @@ impl State {
         // One that is ready stays in its lane; any other goes to that of its type.
         if !matches!(job.place, Place::Ready) {
             job.lane = self.lane_of(&job.new.kind);
-            job.by_key = self.is_keyed(&job.new.queue);
+            job.by_key = self.waits_by_key(&job.new);
         }
         Some(job)
     }
@@ -379,7 +379,10 @@ impl State {
         let oldest = by_lane.chain(by_key).min();
         let oldest_ready_at = oldest.map(UnixMicros);
         let limits = self.limits_of(name);
-        self.queues.get(name).map(|queue| QueueTotals { oldest_ready_at, limits, ..queue.totals.clone() })
+        let parked =
+            self.jobs.values().filter(|job| job.new.queue == *name && job.is_by_key() && self.is_paused(&job.new));
+        let parked = parked.count() as u64;
+        self.queues.get(name).map(|queue| QueueTotals { oldest_ready_at, limits, parked, ..queue.totals.clone() })
     }
 
     /// A job is over, or goes: what it holds is free.

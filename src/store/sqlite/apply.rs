@@ -55,6 +55,7 @@ impl Batch<'_> {
             Request::Bulk(step) => self.bulk(step),
             Request::Act { job, only, action } => self.act(*job, *only, action),
             Request::Pause { queue, paused } => self.pause(queue, *paused),
+            Request::PauseKey { queue, key, pause } => self.pause_key(queue, key, pause.as_ref()),
             Request::ConfigureQueues(limits) => self.configure_queues(limits),
             Request::SetLimits { queue, set } => self.set_limits(queue, set.as_deref()),
             Request::SwitchProcessors { processors, switch } => self.switch(processors, switch),

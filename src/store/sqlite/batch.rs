@@ -219,7 +219,7 @@ impl<'c> Batch<'c> {
             let Some(found) = found else { continue };
             let mut totals = totals::with_types(self.conn, found)?;
             totals.limits = self.names.limits(self.conn, &totals.name)?;
-            touched.push(totals);
+            touched.push(totals::with_limits(self.conn, totals)?);
         }
         Ok(touched)
     }

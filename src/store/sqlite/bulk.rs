@@ -251,7 +251,7 @@ impl Batch<'_> {
             let kind: (i64, i64) = (row.get(0)?, row.get(1)?);
             if last.replace(kind) != Some(kind) {
                 self.change(kind.0);
-                is_keyed |= self.is_keyed(kind.0)?;
+                is_keyed |= self.has_keys(kind.0)?;
                 lanes.insert(self.names.lane_of(conn, kind.1)?);
             }
         }

@@ -39,8 +39,19 @@ pub(super) struct Taken {
     pub(super) jobs: Vec<Claimed>,
     bytes: usize,
     pub(super) expired: Vec<JobId>,
+    /// Moved to the lanes of their keys, which are paused.
+    pub(super) parked: usize,
     pub(super) more: bool,
     pub(super) held: HeldBack,
+}
+
+impl Taken {
+    /// One that was counted is not taken after all.
+    pub(super) fn leave_out(&mut self, row: &Front, now: UnixMicros) {
+        if !row.has_expired(now) {
+            self.bytes -= row.args.as_ref().map_or(0, |args| args.len());
+        }
+    }
 }
 
 impl Front {
@@ -93,11 +104,12 @@ impl Batch<'_> {
     ) -> Result<()> {
         let goal = taken.jobs.len() + most;
         loop {
-            let before = (taken.jobs.len(), taken.expired.len());
+            let before = (taken.jobs.len(), taken.expired.len(), taken.parked);
             let (lanes, beyond) = self.lanes(queue.0, &claim.lanes)?;
             self.take_from(queue, &lanes, goal, claim, taken)?;
             // The lanes that were left out come next, once those before them are empty.
-            if !beyond || taken.more || taken.jobs.len() >= goal || (taken.jobs.len(), taken.expired.len()) == before {
+            let is_over = !beyond || taken.more || taken.jobs.len() >= goal;
+            if is_over || (taken.jobs.len(), taken.expired.len(), taken.parked) == before {
                 return Ok(());
             }
         }
@@ -111,17 +123,26 @@ impl Batch<'_> {
         claim: &Claim,
         taken: &mut Taken,
     ) -> Result<()> {
+        let paused = self.names.limits(self.conn, queue.1)?.filter(|record| !record.paused.is_empty());
         while taken.jobs.len() < goal && !taken.more {
-            let front = self.front(queue.0, lanes, goal - taken.jobs.len(), claim.max_bytes, taken)?;
+            // One after the other where some of them may go elsewhere.
+            let most = if paused.is_some() { 1 } else { goal - taken.jobs.len() };
+            let front = self.front(queue.0, lanes, most, claim.max_bytes, taken)?;
             if front.is_empty() {
                 break;
             }
             self.leave_front(lanes, &front)?;
             let before = taken.expired.len();
             for row in front {
-                self.begin(queue.1, row, claim, taken)?;
+                let is_parked = match &paused {
+                    Some(record) => self.parks(record, &row, taken)?,
+                    None => false,
+                };
+                if !is_parked {
+                    self.begin(queue.1, row, claim, taken)?;
+                }
             }
-            if taken.expired.len() == before {
+            if taken.expired.len() == before && paused.is_none() {
                 break;
             }
         }

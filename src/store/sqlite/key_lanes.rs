@@ -17,7 +17,7 @@ use super::key_limits::STATES_CLEAR;
 use super::{lanes, names, sql};
 use crate::model::change::Claim;
 use crate::model::fair::{self, Turn};
-use crate::model::queue_limits::LimitRecord;
+use crate::model::limit_record::LimitRecord;
 use crate::model::{QueueName, Takes};
 
 /// Numbers of lanes of keys in `ready` begin here.
@@ -31,7 +31,7 @@ const ENTER_BUSY: &str = "UPDATE key_lanes SET waiting = waiting + 1 \
 /// `key_lanes_by_key`, the keys of `key_turns` and `key_states`.
 const ENTER: &str = "INSERT INTO key_lanes (queue, key, lane, nprio, waiting, vtime, state) VALUES (?1, ?2, ?3, ?4, 1, \
      coalesce((SELECT vtime FROM key_turns WHERE queue = ?1 AND lane = ?3 AND nprio = ?4), 0), \
-     1 + coalesce((SELECT closed FROM key_states WHERE queue = ?1 AND key = ?2), 0)) \
+     1 + max(?5, coalesce((SELECT closed FROM key_states WHERE queue = ?1 AND key = ?2), 0))) \
      ON CONFLICT (queue, key, lane, nprio) DO UPDATE SET waiting = 1, vtime = max(vtime, excluded.vtime), \
      state = excluded.state RETURNING id";
 /// `key_lanes.id`.
@@ -58,7 +58,9 @@ const LANES_FORGET: &str = "DELETE FROM key_lanes WHERE id IN (SELECT id FROM ke
 /// `jobs.id`.
 const KEY_OF: &str = "SELECT coalesce(key, '') FROM jobs WHERE id = ?1";
 /// `key_lanes_by_key`.
-const LANES_DROP: &str = "DELETE FROM key_lanes WHERE queue = ?1";
+const LANES_DROP: &str = "DELETE FROM key_lanes WHERE queue = ?1 AND waiting = 0";
+/// `key_lanes_by_key`.
+const LANES_REST: &str = "UPDATE key_lanes SET vtime = 0 WHERE queue = ?1";
 /// Key of `key_turns`.
 const TURNS_DROP: &str = "DELETE FROM key_turns WHERE queue = ?1";
 
@@ -71,13 +73,18 @@ pub(super) struct Lane {
 }
 
 impl Batch<'_> {
-    /// The limits of a queue whose jobs wait by key.
-    pub(super) fn keyed(&mut self, queue: i64) -> Result<Option<Arc<LimitRecord>>> {
+    /// The limits of a queue.
+    pub(super) fn record_of(&mut self, queue: i64) -> Result<Option<Arc<LimitRecord>>> {
         if self.names.all_limits(self.conn)?.is_empty() {
             return Ok(None);
         }
         let name = self.queue_name(queue)?;
-        Ok(self.names.limits(self.conn, &name)?.filter(|record| record.in_force.is_keyed()))
+        self.names.limits(self.conn, &name)
+    }
+
+    /// The limits of a queue whose jobs wait by key.
+    pub(super) fn keyed(&mut self, queue: i64) -> Result<Option<Arc<LimitRecord>>> {
+        Ok(self.record_of(queue)?.filter(|record| record.in_force.is_keyed()))
     }
 
     pub(super) fn key_of(&self, job: i64) -> Result<Arc<str>> {
@@ -86,15 +93,21 @@ impl Batch<'_> {
 
     /// The lane of `ready` where a job waits: that of its key, or of its type.
     pub(super) fn lane_to_enter(&mut self, w: Waiting) -> Result<i64> {
-        if self.keyed(w.queue)?.is_none() {
+        let record = self.record_of(w.queue)?;
+        let Some(record) = record.filter(|record| record.in_force.is_keyed() || !record.paused.is_empty()) else {
+            return Ok(w.lane);
+        };
+        let key = self.key_of(w.id)?;
+        if !record.waits_by_key(&key) {
             return Ok(w.lane);
         }
-        let key = self.key_of(w.id)?;
         let at = (w.queue, &*key, w.lane, w.nprio);
         let busy: Option<i64> = self.conn.prepare_cached(ENTER_BUSY)?.query_row(at, |row| row.get(0)).optional()?;
-        let id = match busy {
-            Some(id) => id,
-            None => self.conn.prepare_cached(ENTER)?.query_row(at, |row| row.get(0))?,
+        let id = if let Some(id) = busy {
+            id
+        } else {
+            let at = (w.queue, &*key, w.lane, w.nprio, record.paused.contains_key(&*key));
+            self.conn.prepare_cached(ENTER)?.query_row(at, |row| row.get(0))?
         };
         Ok(KEYED + id)
     }
@@ -231,14 +244,16 @@ impl Batch<'_> {
     /// Nothing of a queue waits by key any more.
     pub(super) fn drop_keys(&self, queue: i64) -> Result<()> {
         if self.run(LANES_DROP, [queue])? > 0 {
+            self.run(LANES_REST, [queue])?;
             self.run(TURNS_DROP, [queue])?;
             self.run(STATES_CLEAR, [queue])?;
         }
         Ok(())
     }
 
-    /// Whether the jobs of a queue wait by key.
-    pub(super) fn is_keyed(&mut self, queue: i64) -> Result<bool> {
-        self.keyed(queue).map(|record| record.is_some())
+    /// Whether some jobs of a queue wait by key.
+    pub(super) fn has_keys(&mut self, queue: i64) -> Result<bool> {
+        let record = self.record_of(queue)?;
+        Ok(record.is_some_and(|record| record.in_force.is_keyed() || !record.paused.is_empty()))
     }
 }

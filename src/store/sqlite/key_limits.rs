@@ -14,7 +14,8 @@ use super::key_lanes::Lane;
 use super::names;
 use crate::model::UnixMicros;
 use crate::model::fair::{Fair, UNIT};
-use crate::model::queue_limits::{Bucket, LimitRecord, QueueLimits};
+use crate::model::limit_record::LimitRecord;
+use crate::model::queue_limits::{Bucket, QueueLimits};
 
 /// In this time the bucket of any key is full: the least rate is one a day, and its burst one.
 const LONGEST_FILL: Duration = Duration::from_hours(24);
@@ -147,18 +148,32 @@ impl Batch<'_> {
         let due: Vec<String> = statement.query_map((queue, self.at.0, OPENED), read)?.collect::<Result<_>>()?;
         for key in due {
             let state = self.key_state(queue, &key, &limits)?;
-            self.open_if_room(queue, &key, &limits, state)?;
+            self.open_if_room(queue, &key, record, state)?;
         }
         Ok(())
     }
 
-    fn open_if_room(&self, queue: i64, key: &str, limits: &QueueLimits, state: KeyState) -> Result<()> {
+    fn open_if_room(&self, queue: i64, key: &str, record: &LimitRecord, state: KeyState) -> Result<()> {
+        let limits = &record.in_force.of_key();
         let has_room = limits.room(state.running, &state.bucket) > 0;
         self.put_key(queue, key, limits, &KeyState { closed: state.closed && !has_room, ..state })?;
-        if state.closed && has_room {
+        if state.closed && has_room && !record.paused.contains_key(key) {
             self.run(KEY_LANES_SET, (queue, key, OPEN))?;
         }
         Ok(())
+    }
+
+    /// No job of a key may start, for whatever reason.
+    pub(super) fn close_lanes(&self, queue: i64, key: &str) -> Result<()> {
+        self.run(KEY_LANES_SET, (queue, key, CLOSED)).map(drop)
+    }
+
+    /// A key is paused no more.
+    pub(super) fn open_resumed(&self, queue: i64, key: &str, record: &LimitRecord) -> Result<()> {
+        if self.key_state(queue, key, &record.in_force.of_key())?.closed {
+            return Ok(());
+        }
+        self.run(KEY_LANES_SET, (queue, key, OPEN)).map(drop)
     }
 
     /// When the first key of a queue that is closed by its rate opens.
@@ -179,7 +194,7 @@ impl Batch<'_> {
             let state = self.key_state(queue, &key, &limits)?;
             let bucket = if took.is_none() { state.bucket.more(&limits) } else { state.bucket };
             let state = KeyState { running: state.running.saturating_sub(1), bucket, ..state };
-            self.open_if_room(queue, &key, &limits, state)?;
+            self.open_if_room(queue, &key, &record, state)?;
         }
         if charges {
             // A claim has charged for one unit.
@@ -198,6 +213,9 @@ impl Batch<'_> {
         if before.of_key() != after.of_key() {
             self.run(STATES_CLEAR, [queue])?;
             self.run(LANES_OPEN, [queue])?;
+            for key in now.iter().flat_map(|record| record.paused.keys()) {
+                self.close_lanes(queue, key)?;
+            }
             if after.of_key().holds_back() {
                 self.run(STATES_COUNT, [queue])?;
             }

@@ -16,6 +16,7 @@ use super::batch::{Batch, Waiting};
 use super::key_lanes::KEYED;
 use super::names;
 use crate::model::change::Reply;
+use crate::model::limit_record::LimitRecord;
 use crate::model::{EXEC, QueueName, Takes};
 
 /// Jobs of type [`EXEC`].
@@ -38,7 +39,7 @@ const LANE_AFTER: &str =
 const READY_FIRST: &str =
     "SELECT nprio, due_at, id FROM ready WHERE queue = ?1 AND lane = ?2 ORDER BY nprio, due_at, id LIMIT 1";
 /// Onward by the key of `ready` up to a lane, then `jobs.id`, `types.id` and `key_lanes.id`.
-const READY_ONWARD: &str = "SELECT r.lane, r.nprio, r.due_at, r.id, r.tried, coalesce(t.lane, 1), k.lane FROM ready r \
+const READY_ONWARD: &str = "SELECT r.lane, r.nprio, r.due_at, r.id, r.tried, coalesce(t.lane, 1), k.lane, k.key FROM ready r \
      CROSS JOIN jobs j ON j.id = r.id LEFT JOIN types t ON t.id = j.type \
      LEFT JOIN key_lanes k ON k.id = r.lane - 1099511627776 \
      WHERE r.queue = ?1 AND (r.lane, r.nprio, r.due_at, r.id) > (?2, ?3, ?4, ?5) AND r.lane <= ?6 \
@@ -180,6 +181,14 @@ impl Batch<'_> {
         }
     }
 
+    /// Jobs in lanes of keys of a queue may belong elsewhere.
+    pub(super) fn sort_keys_of(&self, queue: i64) -> Result<()> {
+        match self.sorting()? {
+            Some(_) => self.sort_all(),
+            None => self.sort_from(queue, (KEYED, (i64::MIN, 0, 0))),
+        }
+    }
+
     pub(super) fn sorted_so_far(&self) -> Result<Reply> {
         Ok(Reply::Sorted { queues: Vec::new(), more: self.sorting()?.is_some() })
     }
@@ -208,8 +217,9 @@ impl Batch<'_> {
         let mut left = limit;
         let mut at = self.sorting()?;
         while let Some((queue, place)) = at.filter(|_| left > 0) {
-            let is_keyed = self.is_keyed(queue)?;
-            let rows = self.ready_onward(queue, place, is_keyed, left)?;
+            let record = self.record_of(queue)?.unwrap_or_default();
+            let is_keyed = record.in_force.is_keyed();
+            let rows = self.ready_onward(queue, place, &record, left)?;
             left -= (rows.len() as u32).min(left);
             for found in rows.iter().filter(|found| !found.is_in_place(is_keyed)) {
                 self.leave_ready(found.at)?;
@@ -236,11 +246,16 @@ impl Batch<'_> {
     }
 
     /// The next ready jobs of the lanes in which some may not be where they belong.
-    fn ready_onward(&self, queue: i64, place: At, is_keyed: bool, most: u32) -> Result<Vec<Found>> {
+    fn ready_onward(&self, queue: i64, place: At, record: &LimitRecord, most: u32) -> Result<Vec<Found>> {
+        let is_keyed = record.in_force.is_keyed();
         let read = |row: &rusqlite::Row<'_>| {
             let (lane, nprio, due_at, id, tried) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
             let at = Waiting { queue, lane, nprio, due_at, id, tried };
-            Ok(Found { at, of_type: row.get(5)?, key_lane: row.get(6)? })
+            let waits = |key: &String| record.waits_by_key(key);
+            let key_lane = row
+                .get::<_, Option<i64>>(6)?
+                .filter(|_| is_keyed || names::maybe_text(row, 7).is_ok_and(|key| key.as_ref().is_some_and(waits)));
+            Ok(Found { at, of_type: row.get(5)?, key_lane })
         };
         let parts: &[(i64, i64)] =
             if is_keyed { &[(i64::MIN, i64::MAX)] } else { &[(OTHERS, OTHERS), (KEYED, i64::MAX)] };
@@ -261,17 +276,13 @@ impl Batch<'_> {
 struct Found {
     at: Waiting,
     of_type: i64,
-    /// The lane of a type that the lane of its key is for, where it is in one.
+    /// The lane of a type that the lane of its key is for, where it is in one and may be.
     key_lane: Option<i64>,
 }
 
 impl Found {
     fn is_in_place(&self, is_keyed: bool) -> bool {
-        let lane = if self.at.lane < KEYED {
-            Some(self.at.lane).filter(|_| !is_keyed)
-        } else {
-            self.key_lane.filter(|_| is_keyed)
-        };
+        let lane = if self.at.lane < KEYED { Some(self.at.lane).filter(|_| !is_keyed) } else { self.key_lane };
         lane == Some(self.of_type)
     }
 }

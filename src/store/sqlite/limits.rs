@@ -15,11 +15,12 @@ use super::batch::Batch;
 use super::claim::Taken;
 use super::{names, sql};
 use crate::model::change::{Claim, Reply};
-use crate::model::queue_limits::{Bucket, Full, LimitRecord, Override, SaidLimits};
+use crate::model::limit_record::{LimitRecord, Override};
+use crate::model::queue_limits::{Bucket, Full, SaidLimits};
 use crate::model::{NewJob, QueueName, UnixMicros};
 
 /// All of the few rows.
-const LIMITS: &str = "SELECT queue, configured, set_limits FROM queue_limits";
+const LIMITS: &str = "SELECT queue, configured, set_limits, paused_keys FROM queue_limits";
 /// `queue_limits.queue`.
 const CONFIGURED_PUT: &str = "INSERT INTO queue_limits (queue, configured) VALUES (?1, ?2) \
      ON CONFLICT DO UPDATE SET configured = excluded.configured";
@@ -27,7 +28,8 @@ const CONFIGURED_PUT: &str = "INSERT INTO queue_limits (queue, configured) VALUE
 const SET_PUT: &str = "INSERT INTO queue_limits (queue, configured, set_limits, set_until) VALUES (?1, '{}', ?2, ?3) \
      ON CONFLICT DO UPDATE SET set_limits = excluded.set_limits, set_until = excluded.set_until";
 /// `queue_limits.queue`.
-const LIMITS_FORGET: &str = "DELETE FROM queue_limits WHERE queue = ?1 AND configured = '{}' AND set_limits IS NULL";
+const LIMITS_FORGET: &str = "DELETE FROM queue_limits WHERE queue = ?1 AND configured = '{}' AND set_limits IS NULL \
+     AND paused_keys IS NULL";
 /// `queue_limits_until`.
 const SET_ENDED: &str = "SELECT queue FROM queue_limits WHERE set_until <= ?1";
 /// `queue_limits.queue`.
@@ -47,7 +49,8 @@ pub(super) fn all(conn: &Connection) -> Result<All> {
     let mut all = All::new();
     while let Some(row) = rows.next()? {
         let Ok(queue) = names::queue_name(&names::text(row, 0)?) else { continue };
-        let record = LimitRecord::new(json(row, 1)?.unwrap_or_default(), json(row, 2)?);
+        let (configured, paused) = (json(row, 1)?.unwrap_or_default(), json(row, 3)?.unwrap_or_default());
+        let record = LimitRecord::new(configured, json(row, 2)?, paused);
         all.extend(record.map(|record| (queue, Arc::new(record))));
     }
     Ok(all)
@@ -57,7 +60,7 @@ fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<Option<T>> 
     Ok(names::maybe_text(row, column)?.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
-fn text(said: &impl Serialize) -> String {
+pub(super) fn text(said: &impl Serialize) -> String {
     serde_json::to_string(said).expect("BUG: texts by key are JSON")
 }
 
@@ -87,14 +90,19 @@ impl Batch<'_> {
     }
 
     fn limits_changed(&mut self, queue: &QueueName, before: Option<&LimitRecord>) -> Result<()> {
-        self.run(LIMITS_FORGET, [queue.as_str()])?;
-        self.names.outdate_limits(self.conn)?;
+        self.limits_put(queue)?;
         if let Some(id) = self.names.queue(self.conn, queue)? {
             // Told with the batch, and no use of the queue.
             self.change(id);
             self.keys_changed(id, before)?;
         }
         Ok(())
+    }
+
+    /// Something else is on record of the limits of a queue, or nothing any more.
+    pub(super) fn limits_put(&mut self, queue: &QueueName) -> Result<()> {
+        self.run(LIMITS_FORGET, [queue.as_str()])?;
+        self.names.outdate_limits(self.conn)
     }
 
     /// What was set until now holds no more; the queues of that.

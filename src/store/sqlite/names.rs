@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, RowIndex, types::Type
 
 use super::limits::{self, All};
 use super::{lanes, sql};
-use crate::model::queue_limits::LimitRecord;
+use crate::model::limit_record::LimitRecord;
 use crate::model::{QueueName, UnixMicros};
 
 /// The row of a type, and the lane of its jobs.

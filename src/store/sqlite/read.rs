@@ -16,13 +16,14 @@ use super::files::{Fate, Files};
 use super::walk::ListRow as _;
 use super::{
     after, audit, autoscale_log, call_log, codes, ended, error, failures, generations, history, identity, job_list,
-    job_row, lanes, open, operations, processor_row, run_index, run_row, table_rows, totals,
+    job_row, key_list, lanes, open, operations, processor_row, run_index, run_row, table_rows, totals,
 };
 use crate::clock;
 use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::graph::{Link, Side};
+use crate::model::key_record::KeyRecord;
 use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
@@ -33,8 +34,8 @@ use crate::model::{
     RunId, RunRecord, Slot, UnixMicros, WorkerId, WorkerRecord,
 };
 use crate::store::{
-    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
-    ProcessorRunFilter, Records, RunFilter, Slice, StoreError, WorkerFilter,
+    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, KeyFilter,
+    LastMaster, ProcessorRunFilter, Records, RunFilter, Slice, StoreError, WorkerFilter,
 };
 
 /// A reading connection to a database file.
@@ -190,6 +191,10 @@ impl Records for SqliteRecords {
 
     fn links(&mut self, id: JobId, side: Side, limit: u32) -> Result<Vec<Link>, StoreError> {
         self.worded(|conn| after::links(conn, id, side, limit))
+    }
+
+    fn keys(&mut self, filter: &KeyFilter) -> Result<Vec<KeyRecord>, StoreError> {
+        self.worded(|conn| key_list::list(conn, filter))
     }
 
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {

@@ -18,6 +18,7 @@ use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::graph::{Link, Side};
+use crate::model::key_record::KeyRecord;
 use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
@@ -26,8 +27,8 @@ use crate::model::{
     UnixMicros, WorkerRecord,
 };
 use crate::store::{
-    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
-    ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, KeyFilter,
+    LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 
 /// How long one of them waits for the other, again and again.
@@ -117,6 +118,9 @@ impl Records for SharedRecords {
     }
     fn links(&mut self, id: JobId, side: Side, limit: u32) -> Result<Vec<Link>, StoreError> {
         self.ask(|records| records.links(id, side, limit))
+    }
+    fn keys(&mut self, filter: &KeyFilter) -> Result<Vec<KeyRecord>, StoreError> {
+        self.ask(|records| records.keys(filter))
     }
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
         self.ask(|records| records.dead_groups(queue, limit))

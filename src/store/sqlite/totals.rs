@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Result, Row};
 
-use super::{limits, names, sql};
+use super::{limits, names, paused_keys, sql};
 use crate::model::{QueueTotals, UnixMicros};
 
 /// All queues, by name.
@@ -15,7 +15,7 @@ pub(super) fn read(conn: &Connection) -> Result<Vec<QueueTotals>> {
     let limits = limits::all(conn)?;
     let with_all = |found: Found| {
         let totals = with_types(conn, found)?;
-        Ok(QueueTotals { limits: limits.get(&totals.name).cloned(), ..totals })
+        with_limits(conn, QueueTotals { limits: limits.get(&totals.name).cloned(), ..totals })
     };
     all.into_iter().map(with_all).collect()
 }
@@ -31,6 +31,11 @@ pub(super) fn with_types(conn: &Connection, (mut totals, has_types): Found) -> R
         totals.typed = statement.query_map([totals.name.as_str()], read)?.collect::<Result<BTreeMap<_, _>>>()?;
     }
     Ok(totals)
+}
+
+/// Adds what its limits keep.
+pub(super) fn with_limits(conn: &Connection, totals: QueueTotals) -> Result<QueueTotals> {
+    Ok(QueueTotals { parked: paused_keys::count(conn, &totals)?, ..totals })
 }
 
 /// One queue, in the order of the columns of [`sql::TOTALS`].
@@ -53,6 +58,7 @@ pub(super) fn row(row: &Row<'_>) -> Result<Found> {
         blocked: count(13)?,
         oldest_ready_at: row.get::<_, Option<i64>>(14)?.map(UnixMicros),
         limits: None,
+        parked: 0,
     };
     Ok((totals, row.get(11)?))
 }

@@ -89,8 +89,8 @@ pub(in crate::web) fn why(desk: &Desk<'_>) -> Result<View, Error> {
 fn reasons(desk: &Desk<'_>, job: &JobRecord) -> Result<(Why, Vec<RunRecord>), Error> {
     let filter = RunFilter { job: Some(job.id), limit: Some(cli_why::RUNS), ..RunFilter::default() };
     let runs = desk.read(|records| records.runs(&filter))?;
-    let blockers = desk.read(|records| cli_why::blockers(records, job))?;
-    Ok((cli_why::of(desk.context, job, (&runs, &blockers), &desk.seen.found), runs))
+    let around = desk.read(|records| cli_why::around(records, job, &desk.seen.found))?;
+    Ok((cli_why::of(desk.context, job, (&runs, &around), &desk.seen.found), runs))
 }
 
 /// The job that is to be waited for, and how long, if that is asked for.
