@@ -169,7 +169,7 @@ impl Master {
                     },
                 )?)
             });
-            let many = PushMany { jobs: jobs.collect::<Outcome<_>>()?, ids: false };
+            let many = PushMany { jobs: jobs.collect::<Outcome<_>>()?, ids: false, batch: None };
             let pushed: PushedMany = client.call("push_many", &many)?;
             last = pushed.last_id.map(|id| id.0);
         }

@@ -19,11 +19,12 @@ use super::context::Context;
 use super::{known, output};
 use crate::clock;
 use crate::error::{Code, Error};
+use crate::model::batch::BatchRecord;
 use crate::model::key_record::KeyRecord;
 use crate::model::processor::ProcessorRunState;
 use crate::model::{FailureRecord, JobRecord, JobState, States};
 use crate::report::words;
-use crate::store::{FailureFilter, JobFilter, KeyFilter, ProcessorRunFilter, RunFilter};
+use crate::store::{BatchFilter, FailureFilter, JobFilter, KeyFilter, ProcessorRunFilter, RunFilter};
 
 /// Names the shell that asks; set by the script and by nobody else.
 const VARIABLE: &str = "QUEUE_WORK_COMPLETE";
@@ -128,6 +129,7 @@ fn with_completer(arg: Arg, verb: &str, context: &Arc<Context>) -> Arg {
         }
         ("KEY", "key") => arg.add(if verb == "resume" { by(paused_keys) } else { by(keys) }),
         ("LENGTH", _) => arg.add(by(|_| named(["10m", "1h", "off"].map(str::to_owned)))),
+        ("BATCH" | "ID|NAME", _) => arg.add(by(batches)),
         ("JOB", _) => arg.add(by(recent_jobs)),
         ("ID", _) => arg.add(match verb {
             "retry" => by(|context| jobs_in(context, &[JobState::Dead, JobState::Cancelled, JobState::Scheduled])),
@@ -192,6 +194,15 @@ fn errors(context: &Context) -> Vec<CompletionCandidate> {
     let found = found(false).into_iter().chain(found(true));
     let help = |error: &FailureRecord| Some(words::escape(&error.message).into());
     found.map(|error| CompletionCandidate::new(error.fingerprint.to_string()).help(help(&error))).collect()
+}
+
+/// The newest batches.
+fn batches(context: &Context) -> Vec<CompletionCandidate> {
+    let Ok(Some(mut records)) = context.records() else { return Vec::new() };
+    let filter = BatchFilter { limit: Some(MOST_IDS), ..BatchFilter::default() };
+    let found = records.batches(&filter).unwrap_or_default().into_iter();
+    let help = |batch: &BatchRecord| Some(words::escape(batch.name.as_deref()?).into());
+    found.map(|batch| CompletionCandidate::new(batch.id.to_string()).help(help(&batch))).collect()
 }
 
 /// Jobs that run, then those that ran last.

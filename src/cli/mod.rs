@@ -9,6 +9,7 @@ mod audit;
 mod autoscale;
 pub(crate) mod backend;
 mod backup;
+mod batches;
 pub(crate) mod call;
 mod calls;
 mod completions;
@@ -149,6 +150,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Resume(args) => pause::run(context, args, false),
         Verb::Queues(args) => queues::run(context, args),
         Verb::Jobs(args) => jobs::run(context, args),
+        Verb::Batches(args) => batches::run(context, args),
         Verb::Ls(args) => jobs::list::run(context, &args::jobs::Ids::default(), args),
         Verb::Rm(args) => jobs::delete(context, args),
         Verb::Processors(args) => processors::run(context, args),

@@ -25,7 +25,7 @@ use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::payload::MAX_ARGS_BYTES;
 use crate::model::{JobId, OsText, QueueName};
-use crate::wire::control::PushJob;
+use crate::wire::control::{PushBatch, PushJob};
 use crate::wire::push::to_new_job;
 use make::Common;
 use sink::{Sink, say_if_unknown};
@@ -33,10 +33,16 @@ use sink::{Sink, say_if_unknown};
 pub(crate) fn run(context: &Context, args: &PushArgs) -> Result<Code, Error> {
     check(args)?;
     let common = Common::new(args)?;
+    if args.stream && matches!(common.batch, Some(PushBatch::New(_))) {
+        return Err(Error::Usage(
+            "jobs that are streamed join a batch that is open (`--batch ID`): a new one could end before the last line comes"
+                .to_owned(),
+        ));
+    }
     if args.lines || args.jsonl {
         return bulk::run(context, args, &common);
     }
-    let job = single(args, &common)?;
+    let job = PushJob { batch: common.batch.clone(), ..single(args, &common)? };
     to_new_job(&job, &QueueName::default(), clock::wall()).map_err(Error::Usage)?;
     if job.kind.contains(char::is_whitespace) && args.args.is_none() {
         context

@@ -15,6 +15,7 @@ use crate::client::{Client, ClientError, NONE};
 use crate::clock;
 use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
+use crate::model::batch::BatchRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::graph::{Graph, Link, Side};
 use crate::model::key_record::KeyRecord;
@@ -29,8 +30,8 @@ use crate::report::Status;
 use crate::report::autoscale::LoggedChange;
 use crate::report::status::QueueStatus;
 use crate::store::{
-    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, KeyFilter,
-    LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    AuditFilter, AutoscaleFilter, BatchFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter,
+    KeyFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 use crate::wire::control::OneJob;
 
@@ -161,6 +162,10 @@ impl<C: BorrowMut<Client>> Records for RemoteRecords<C> {
 
     fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<DeedRecord>, StoreError> {
         self.ask("audit.list", filter)
+    }
+
+    fn batches(&mut self, filter: &BatchFilter) -> Result<Vec<BatchRecord>, StoreError> {
+        self.ask("batches.list", filter)
     }
 
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {

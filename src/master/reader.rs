@@ -22,8 +22,8 @@ use crate::report::metrics::{self, Collected};
 use crate::report::processors::next_ticks;
 use crate::report::{ProcessorStatus, refusals};
 use crate::store::{
-    AuditFilter, AutoscaleFilter, CallFilter, FailureFilter, JobFilter, KeyFilter, ProcessorRunFilter, Records,
-    RunFilter, StoreError, WorkerFilter,
+    AuditFilter, AutoscaleFilter, BatchFilter, CallFilter, FailureFilter, JobFilter, KeyFilter, ProcessorRunFilter,
+    Records, RunFilter, StoreError, WorkerFilter,
 };
 use crate::wire::metrics::AskHistory;
 use crate::wire::processors::NextTicks;
@@ -79,6 +79,7 @@ pub(super) enum Question {
     CallLog(CallFilter),
     Audit(AuditFilter),
     Keys(KeyFilter),
+    Batches(BatchFilter),
     /// The file as it is now: read here, as a disk may be slow.
     Configuration(Arc<Inputs>, ReadFile),
     /// Of these processors, which are configured, and of those on record.
@@ -202,6 +203,7 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: Question) ->
             list(&changes.collect::<Vec<_>>())
         }
         Question::CallLog(filter) => list(&records.call_log(&CallFilter { limit: most(filter.limit), ..filter })?),
+        Question::Batches(filter) => list(&records.batches(&BatchFilter { limit: most(filter.limit), ..filter })?),
         Question::Audit(filter) => list(&records.audit(&AuditFilter { limit: most(filter.limit), ..filter })?),
         Question::Keys(filter) => list(&records.keys(&KeyFilter { limit: most(filter.limit), ..filter })?),
         Question::Workers(filter) => list(&records.workers(&WorkerFilter { limit: most(filter.limit), ..filter })?),

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::batch::IntoBatch;
 use super::{BulkId, JobId, NewJob};
 
 /// The process that pushes: what was not committed when it ended is dropped.
@@ -38,9 +39,10 @@ pub enum BulkStep {
     /// Add jobs, with ids in a row. Reply: [`Reply::Staged`](super::change::Reply::Staged), `BadLink` and none was added, or
     /// `Stale` after the commit or a drop.
     Stage { bulk: BulkId, jobs: Arc<[NewJob]> },
-    /// From now on all of its jobs are there. Reply: `Done`, `BadLink` if one of them comes after a ref that none has, or after
-    /// itself, or `Stale` if they were before, or if some were dropped.
-    Commit(BulkId),
+    /// From now on all of its jobs are there, in a batch. Reply: [`Reply::Committed`](super::change::Reply::Committed), `BadBatch`
+    /// if they cannot join theirs, `BadLink` if one of them comes after a ref that none has, or after itself, or `Stale` if they
+    /// were before, or if some were dropped.
+    Commit { bulk: BulkId, batch: Arc<IntoBatch> },
     /// Move a bounded number of its jobs to where they wait, and decide on unique keys: who holds one keeps it. Reply:
     /// [`Reply::Opened`](super::change::Reply::Opened), or `Stale` before the commit.
     Open {

@@ -9,6 +9,7 @@ use super::after::BadLink;
 pub use super::after::Settled;
 use super::audit::Deed;
 use super::autoscale::AutoscaleChange;
+use super::batch::{BatchError, IntoBatch};
 use super::bulk::{BulkStep, Opened};
 use super::failure::FailureNote;
 use super::fingerprint::Fingerprint;
@@ -23,8 +24,8 @@ use super::queue_limits::{Full, SaidLimits};
 use super::shift::Shift;
 pub use super::worker::{WorkerEnded, WorkerStarted};
 use super::{
-    BulkId, Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, Outcome, ProcessorName, ProcessorRunId, Pushed,
-    QueueName, RunId, States, Takes, UnixMicros, WorkerId,
+    BatchId, BulkId, Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, Outcome, ProcessorName, ProcessorRunId,
+    Pushed, QueueName, RunId, States, Takes, UnixMicros, WorkerId,
 };
 
 /// One item of a batch.
@@ -141,6 +142,8 @@ pub enum Change {
 pub enum Request {
     /// Add jobs. Reply: [`Reply::Pushed`], one per job, in order, or [`Reply::Full`] or [`Reply::BadLink`], and none was added.
     Push(Arc<[NewJob]>),
+    /// The same, in a batch. Reply: also [`Reply::BadBatch`].
+    PushInto { jobs: Arc<[NewJob]>, batch: Arc<IntoBatch> },
     /// A step of a bulk push.
     Bulk(BulkStep),
     /// Do something with a job. Reply: [`Reply::Changed`] with the state it had before, where nothing was changed if that is
@@ -204,7 +207,7 @@ impl Op {
     #[must_use]
     pub fn reschedules(&self) -> bool {
         match self {
-            Self::Request(Request::Push(jobs)) => {
+            Self::Request(Request::Push(jobs) | Request::PushInto { jobs, .. }) => {
                 jobs.iter().any(|job| job.due_at.is_some() || job.expires_at.is_some())
             }
             Self::Request(Request::Bulk(step)) => matches!(step, BulkStep::Open { .. }),
@@ -310,6 +313,10 @@ pub enum Reply {
     Full(Full),
     /// One of the jobs cannot come after what it names: nothing was changed.
     BadLink(BadLink),
+    /// The jobs cannot join their batch: nothing was changed.
+    BadBatch(BatchError),
+    /// All jobs of a bulk push are there, in this batch.
+    Committed(BatchId),
     /// A bulk push was begun.
     Begun(BulkId),
     /// Jobs were added to a bulk push; their ids follow one another.

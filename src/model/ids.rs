@@ -49,6 +49,10 @@ number!(
     BulkId, i64
 );
 number!(
+    /// Jobs that were pushed together, for ever. From 1.
+    BatchId, i64
+);
+number!(
     /// One change of many jobs that goes on by itself, for ever. From 1.
     OperationId, i64
 );

@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 use super::after::{After, AfterFailed, ParentResults};
 pub use super::progress::{MOST_STATE_BYTES, Progress};
 use super::trace::SpanIds;
-use super::{Fingerprint, JobId, ProcessorRunId, QueueName, RunId, RunTrace, TraceContext, UnixMicros, run::Cause};
+use super::{
+    BatchId, Fingerprint, JobId, ProcessorRunId, QueueName, RunId, RunTrace, TraceContext, UnixMicros, run::Cause,
+};
 
 /// Where a job is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -256,6 +258,9 @@ pub struct Pushed {
     pub id: JobId,
     /// True when the job was there already.
     pub deduplicated: bool,
+    /// The batch of the push, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchId>,
 }
 
 /// A job handed out: its row moved to `running` under this run id.
@@ -338,6 +343,8 @@ pub struct JobRecord {
     pub label: Option<String>,
     #[serde(default)]
     pub key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchId>,
     /// The trace that it was pushed in.
     #[serde(default)]
     pub traceparent: Option<String>,
@@ -346,6 +353,9 @@ pub struct JobRecord {
     /// The jobs that it comes after, the first [`SHOWN_PARENTS`] of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<JobId>,
+    /// The batch that it comes after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_batch: Option<BatchId>,
     /// What becomes of it if one of them fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_failed: Option<AfterFailed>,

@@ -9,6 +9,7 @@ pub mod answer;
 pub mod args_filter;
 pub mod audit;
 pub mod autoscale;
+pub mod batch;
 pub mod bulk;
 pub mod call_log;
 pub mod change;
@@ -79,8 +80,8 @@ pub use fingerprint::Fingerprint;
 pub use hook::{Hooks, Occasion};
 pub use id_ranges::{IdRange, IdRanges};
 pub use ids::{
-    BulkId, Generation, JobId, NameError, OperationId, PoolName, ProcessorName, ProcessorRunId, QueueName, RunId, Slot,
-    WorkerId,
+    BatchId, BulkId, Generation, JobId, NameError, OperationId, PoolName, ProcessorName, ProcessorRunId, QueueName,
+    RunId, Slot, WorkerId,
 };
 pub use job::{Claimed, Counters, Holds, JobRecord, JobState, NewJob, Pushed, States};
 pub use limits::{Bytes, MOST_WORKERS, MemoryLimit, PoolLimits, Prefetch};

@@ -47,6 +47,9 @@ pub enum PayloadError {
     /// The ref is empty, too long, has a control character, or is a number.
     #[error("the ref is not usable: 1 to {MAX_REF_BYTES} bytes without control characters, and no number")]
     BadRef,
+    /// The name is empty, too long, has a control character, or is a number.
+    #[error("the batch name is not usable: 1 to {MAX_REF_BYTES} bytes without control characters, and no number")]
+    BadBatchName,
     /// `exec` without a command.
     #[error("a job of type `exec` needs args such as {{\"argv\": [\"program\", \"argument\"]}}")]
     BadExec,
@@ -92,6 +95,11 @@ pub fn check_ref(name: &str) -> Result<(), PayloadError> {
     let is_number = name.bytes().all(|b| b.is_ascii_digit());
     let ok = !is_number && name.len() <= MAX_REF_BYTES && !name.chars().any(char::is_control);
     if ok { Ok(()) } else { Err(PayloadError::BadRef) }
+}
+
+/// Checks the name of a batch: a number would be taken for its id.
+pub fn check_batch_name(name: &str) -> Result<(), PayloadError> {
+    check_ref(name).map_err(|_| PayloadError::BadBatchName)
 }
 
 /// The deepest nesting of brackets outside strings.

@@ -198,6 +198,25 @@ fn why(worker: &WorkerRecord) -> String {
     worker.note.clone().or_else(|| worker.reason.map(ended)).unwrap_or_else(|| "-".into())
 }
 
+/// What it comes after, and the batch that it is in.
+fn others(job: &JobRecord) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if let Some(failed) = job.after_failed {
+        let first: Vec<String> = job.after.iter().take(AFTER).map(ToString::to_string).collect();
+        let more = if job.after.len() > AFTER { ", …" } else { "" };
+        let (first, failed) = (first.join(", "), failed.as_str());
+        lines
+            .push(("after", format!("{first}{more} (if one fails: {failed}); see `queue-work jobs graph {}`", job.id)));
+    }
+    if let Some(batch) = job.after_batch {
+        lines.push(("after", format!("batch {batch}; see `queue-work batches show {batch}`")));
+    }
+    if let Some(batch) = job.batch {
+        lines.push(("batch", format!("{batch}; see `queue-work batches show {batch}`")));
+    }
+    lines
+}
+
 /// Everything about one job, with its runs.
 #[must_use]
 pub fn job(job: &JobRecord, runs_of_it: &[RunRecord], now: UnixMicros, width: Option<usize>) -> String {
@@ -217,18 +236,8 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord], now: UnixMicros, width: Op
     line("args", words::escape(&words::args(job)));
     line("priority", job.priority.to_string());
     line("unique", maybe(job.unique.as_deref().map(words::escape)));
-    if let Some(failed) = job.after_failed {
-        let first: Vec<String> = job.after.iter().take(AFTER).map(ToString::to_string).collect();
-        let more = if job.after.len() > AFTER { ", …" } else { "" };
-        line(
-            "after",
-            format!(
-                "{}{more} (if one fails: {}); see `queue-work jobs graph {}`",
-                first.join(", "),
-                failed.as_str(),
-                job.id
-            ),
-        );
+    for (name, value) in others(job) {
+        line(name, value);
     }
     if let Some(label) = &job.label {
         line("label", words::escape(label));

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod autoscale;
+pub mod batches;
 pub mod colours;
 pub mod doctor;
 pub mod events;

@@ -3,7 +3,7 @@
 
 use crate::model::change::Reply;
 use crate::model::processor::ProcessorRunState;
-use crate::model::{Fingerprint, JobAction, JobId, JobState, PoolName, ProcessorRunId, States};
+use crate::model::{BatchId, Fingerprint, JobAction, JobId, JobState, PoolName, ProcessorRunId, States};
 use crate::wire::control::RefusedJob;
 
 /// `retried`, `cancelled`, `deleted`, `changed`.
@@ -133,7 +133,9 @@ pub fn held(id: JobId, by: JobId) -> RefusedJob {
 /// For a job that cannot be retried, as one that it comes after has failed.
 #[must_use]
 pub fn parent_failed(id: JobId, parent: JobId, is_gone: bool) -> RefusedJob {
-    let reason = if is_gone {
+    let reason = if let Some(batch) = BatchId::of_parent(parent) {
+        format!("job {id} is for a failure, and no job of batch {batch} has died")
+    } else if is_gone {
         format!("job {id} cannot be retried: it comes after job {parent}, which was deleted; push it anew without that")
     } else {
         format!(

@@ -127,7 +127,10 @@ fn ready(facts: Facts<'_>) -> Vec<Reason> {
 
 /// The job waits for others, and may be held by more when these are done.
 fn blocked(facts: Facts<'_>) -> Vec<Reason> {
-    let mut reasons = vec![Reason::Blocked { by: facts.around.blockers.clone() }];
+    let mut reasons = vec![match facts.job.after_batch {
+        Some(batch) => Reason::AwaitsBatch { batch },
+        None => Reason::Blocked { by: facts.around.blockers.clone() },
+    }];
     reasons.extend(held(facts));
     reasons.extend(own(facts));
     reasons
@@ -324,6 +327,9 @@ fn ended(Facts { job, runs, around, now, .. }: Facts<'_>) -> Reason {
     let ago_s = now.since(job.finished_at.unwrap_or(now)).as_secs_f64();
     match job.state {
         JobState::Cancelled if job.cause == Some(Cause::Expired) => Reason::Expired { ago_s },
+        JobState::Cancelled if let (Some(Cause::Parent), Some(batch)) = (job.cause, job.after_batch) => {
+            Reason::NoneDied { ago_s, batch }
+        }
         JobState::Cancelled if job.cause == Some(Cause::Parent) => Reason::ParentFailed {
             ago_s,
             by: around.blockers.iter().find(|(_, state)| *state != Some(JobState::Succeeded)).copied(),

@@ -15,6 +15,7 @@
 mod boxed;
 mod error;
 pub mod exam;
+mod filters;
 mod history;
 mod location;
 mod members;
@@ -27,12 +28,13 @@ pub mod writer;
 mod conformance;
 
 pub use error::StoreError;
+pub use filters::{AuditFilter, AutoscaleFilter, BatchFilter, CallFilter, KeyFilter};
 pub use history::{History, HistoryFilter};
 pub use location::{Allow, Changes, Holder, Location, Lock, Opened, open};
 pub use members::{Duty, Master, Member, Membership, News, Recovered, Tenure};
 pub use records::{
-    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, ErrorFilter, FailureFilter, JobFilter, KeyFilter, LastMaster,
-    ProcessorRunFilter, Records, RunFilter, Slice, WorkerFilter,
+    DeadGroup, ErrorFilter, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, Slice,
+    WorkerFilter,
 };
 
 use crate::model::bulk::OpenBulk;

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{History, HistoryFilter, Master, StoreError};
+use super::{
+    AuditFilter, AutoscaleFilter, BatchFilter, CallFilter, History, HistoryFilter, KeyFilter, Master, StoreError,
+};
 use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
+use crate::model::batch::BatchRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::graph::{Graph, Link, Side};
 use crate::model::key_record::KeyRecord;
@@ -202,64 +205,6 @@ pub struct FailureFilter {
     pub limit: Option<u32>,
 }
 
-/// Which changes of pools that scale themselves to list. Newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AutoscaleFilter {
-    /// Only this pool.
-    pub pool: Option<String>,
-    /// Only changes since.
-    pub since: Option<UnixMicros>,
-    /// Only ids below this.
-    pub before: Option<i64>,
-    /// At most this many.
-    pub limit: Option<u32>,
-}
-
-/// Which calls of services to list. Newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CallFilter {
-    /// Only calls of this service.
-    pub service: Option<String>,
-    /// Only calls that failed.
-    #[serde(default)]
-    pub failed: bool,
-    /// Only calls that ended since.
-    pub since: Option<UnixMicros>,
-    /// Only ids below this.
-    pub before: Option<i64>,
-    /// At most this many.
-    pub limit: Option<u32>,
-}
-
-/// Keys of a queue to list, those with the most waiting jobs first, then those with the most that run. Without `key` only those
-/// that have some, or are paused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyFilter {
-    pub queue: QueueName,
-    /// Only this key.
-    pub key: Option<String>,
-    /// At most this many.
-    pub limit: Option<u32>,
-}
-
-/// Deeds to list, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AuditFilter {
-    /// Only of this user.
-    pub who: Option<String>,
-    pub verb: Option<String>,
-    /// Only what was asked for since.
-    pub since: Option<UnixMicros>,
-    /// Only ids below this.
-    pub before: Option<i64>,
-    /// At most this many.
-    pub limit: Option<u32>,
-}
-
 /// Which workers to list. Newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -361,6 +306,8 @@ pub trait Records {
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError>;
     /// Changes of many jobs that go on by themselves, or did, by id.
     fn operations(&mut self) -> Result<Vec<Operation>, StoreError>;
+    /// Batches, newest first, with how many of their jobs are in which state.
+    fn batches(&mut self, filter: &BatchFilter) -> Result<Vec<BatchRecord>, StoreError>;
     /// Who has changed what, newest first.
     fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<DeedRecord>, StoreError>;
     /// All rows of shared tables, by table and key.

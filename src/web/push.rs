@@ -8,7 +8,8 @@ use super::routes::{Done, Sent};
 use crate::cli::output;
 use crate::error::Error;
 use crate::model::{Pushed, QueueName};
-use crate::wire::control::{PushJob, PushMany, PushedMany};
+use crate::wire::batch::OneBatch;
+use crate::wire::control::{PushBatch, PushJob, PushMany, PushedMany};
 use crate::wire::push::to_new_job;
 
 /// Media types of one job a line.
@@ -16,9 +17,12 @@ const LINES: [&str; 4] =
     ["application/jsonl", "application/x-ndjson", "application/x-jsonlines", "application/json-lines"];
 
 pub(super) fn push(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {
-    let (jobs, is_one) = read(&sent.kind, &sent.bytes)?;
-    for (at, job) in jobs.iter().enumerate() {
-        let checked = to_new_job(job, &QueueName::default(), desk.now);
+    let (mut jobs, is_one) = read(&sent.kind, &sent.bytes)?;
+    let mut batch = OneBatch::default();
+    for (at, job) in jobs.iter_mut().enumerate() {
+        let of_job = job.batch.as_ref().map_or(Ok(()), |batch| batch.to_model(desk.now).map(drop));
+        let taken = of_job.and_then(|()| if is_one { Ok(()) } else { batch.take(job) });
+        let checked = taken.and_then(|()| to_new_job(job, &QueueName::default(), desk.now));
         checked.map_err(|why| Error::Usage(if is_one { why } else { format!("job {}: {why}", at + 1) }))?;
     }
     let page = desk.urls.to(&["jobs"]);
@@ -27,7 +31,10 @@ pub(super) fn push(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {
         let page = desk.urls.to(&["jobs", &pushed.id.to_string()]);
         return Ok(Done { json: output::to_json(&pushed)?, page });
     }
-    let pushed: PushedMany = desk.call("push_many", &PushMany { jobs, ids: true })?;
+    let pushed: PushedMany = desk.call(
+        "push_many",
+        &PushMany { batch: batch.found().or_else(|| (!jobs.is_empty()).then(PushBatch::default)), jobs, ids: true },
+    )?;
     Ok(Done { json: output::to_json(&pushed)?, page })
 }
 

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::control::PushJob;
-use crate::model::{BulkId, JobId};
+use super::control::{PushBatch, PushJob};
+use crate::model::{BatchId, BulkId, JobId};
 
 /// The answer to `bulk.begin`.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -34,13 +34,16 @@ pub struct BulkAdded {
 }
 
 /// Add all jobs of a bulk push now.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommitBulk {
     pub bulk: BulkId,
     /// Whether the answer names the jobs that were there already.
     #[serde(default)]
     pub ids: bool,
+    /// The batch of all of them; absent: a new one.
+    #[serde(default)]
+    pub batch: PushBatch,
 }
 
 /// One bulk push.
@@ -68,4 +71,6 @@ pub struct BulkDone {
     /// For those that were there already, if asked for: the id that was to be theirs, and the id of that job.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub duplicates: Vec<[JobId; 2]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchId>,
 }

@@ -29,6 +29,7 @@
 //! | `errors.set` | [`NoteFailure`] | `true`, when it is on the disk |
 //! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
 //! | `autoscale.history` | [`crate::store::AutoscaleFilter`] | array of [`crate::report::autoscale::LoggedChange`] |
+//! | `batches.list` | [`crate::store::BatchFilter`] | array of [`crate::model::batch::BatchRecord`] |
 //! | `calls.list` | [`crate::store::CallFilter`] | array of [`crate::model::call_log::CallRecord`] |
 //! | `queues.keys` | [`crate::store::KeyFilter`] | array of [`crate::model::key_record::KeyRecord`] |
 //! | `audit.list` | [`crate::store::AuditFilter`] | array of [`crate::model::audit::DeedRecord`] |
@@ -48,6 +49,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use super::batch::{MadeBatch, PushBatch};
 pub use super::failures::NoteFailure;
 pub use super::jobs::{ChangedJobs, Jobs, OneOperation, RefusedJob};
 pub use super::push_job::{PushJob, Span};
@@ -55,7 +57,7 @@ pub use super::queues::{PausedQueue, PausedQueues, Queues, SetQueue};
 pub use super::scale::Scale;
 pub use crate::model::done::{Awaited, Reloaded, Restarted, Scaled, ScaledPool, Stopped, StoppedPool};
 pub use crate::model::listen::{MAX_SOCKET_PATH_BYTES, NEW_SOCKET_ENDING};
-use crate::model::{JobId, OsText, Pushed, UnixMicros};
+use crate::model::{BatchId, JobId, OsText, Pushed, UnixMicros};
 
 /// The notification that comes before an answer and says to people what is special about it; its params are a text.
 pub const NOTE: &str = "note";
@@ -76,6 +78,9 @@ pub struct PushMany {
     /// The answer has only the count and the first and last id, unless this is true.
     #[serde(default)]
     pub ids: bool,
+    /// The batch of all of them; absent, also in the jobs: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<PushBatch>,
 }
 
 /// The answer to [`PushMany`].
@@ -93,6 +98,8 @@ pub struct PushedMany {
     /// Every id in order, if asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<JobId>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchId>,
 }
 
 impl PushedMany {
@@ -105,6 +112,7 @@ impl PushedMany {
             first_id: pushed.iter().map(|p| p.id).min(),
             last_id: pushed.iter().map(|p| p.id).max(),
             ids: ids.then(|| pushed.iter().map(|p| p.id).collect()),
+            batch: pushed.first().and_then(|p| p.batch),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Knows nothing of pipes or sockets. Strict in what it writes (members in the order `jsonrpc`, `id`, `method`,
 //! `params`), lenient in what it takes (`jsonrpc` is never required, unknown members are ignored).
 
+pub mod batch;
 pub mod bulk;
 pub mod control;
 mod failures;

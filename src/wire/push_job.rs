@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::batch::PushBatch;
 use crate::model::UnixMicros;
 use crate::model::after::{AfterFailed, Parent};
 
@@ -59,6 +60,9 @@ pub struct PushJob {
     /// What becomes of it when one of them is dead or cancelled; `cancel` where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_failed: Option<AfterFailed>,
+    /// The batch that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<PushBatch>,
 }
 
 /// A duration in a request: seconds, or text with a unit.

@@ -32,7 +32,8 @@ fn what_a_connection_begins_is_added_at_its_commit_and_dropped_at_its_end() {
     let (_, text) = peer.refusal("bulk.add", &json!({"bulk": bulk, "jobs": [job(1), {"type": ""}]}));
     assert!(text.starts_with("job 2: "), "{text}");
     let done = peer.call("bulk.commit", &json!({"bulk": bulk, "ids": true}));
-    let expected = json!({"count": 5, "deduplicated": 2, "first_id": 1, "last_id": 3, "duplicates": [[4, 1], [5, 2]]});
+    let expected =
+        json!({"count": 5, "deduplicated": 2, "first_id": 1, "last_id": 3, "duplicates": [[4, 1], [5, 2]], "batch": 1});
     assert_eq!((done, seen(&mut other)), (expected, 3));
     peer.refusal("bulk.commit", &json!({"bulk": bulk}));
     // Dropped by request, and by the end of the connection.

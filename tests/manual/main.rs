@@ -37,6 +37,7 @@ chapters! {
     the_index_does_what_it_shows: "docs/README.md",
     architecture_does_what_it_shows: "docs/architecture.md",
     autoscaling_does_what_it_shows: "docs/autoscaling.md",
+    batches_do_what_they_show: "docs/batches.md",
     command_jobs_do_what_they_show: "docs/command-jobs.md",
     commands_do_what_they_show: "docs/commands.md",
     comparison_does_what_it_shows: "docs/comparison.md",

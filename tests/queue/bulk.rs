@@ -26,7 +26,7 @@ fn each_line_is_a_job_and_fills_every_place_of_the_command() {
     with_and_without_a_master(|bench| {
         let lines = "a b\n\n$(id) {}\n  spaces  \nlast";
         let run = bench.verb(&["push", "--lines", "--", "convert", "{}", "{}.jpg"]).stdin(lines).run().expect_code(0);
-        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "queue-work: added 4 jobs, ids 1 to 4\n"));
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "queue-work: added 4 jobs, ids 1 to 4, batch 1\n"));
         let argv: Vec<Value> = args(bench).iter().map(|a| a["argv"].clone()).collect();
         let expected = ["a b", "$(id) {}", "  spaces  ", "last"].map(|l| json!(["convert", l, format!("{l}.jpg")]));
         assert_eq!(argv, expected);
@@ -69,7 +69,7 @@ fn each_object_says_all_that_options_can_say() {
             r#"{"type":"exec","args":{"argv":["true"]}}"#
         );
         let run = bench.verb(&["push", "--jsonl", "--queue=q2", "--json"]).stdin(lines).run().expect_code(0);
-        assert_eq!(run.json(), json!({"count": 3, "deduplicated": 0, "first_id": 1, "last_id": 3}));
+        assert_eq!(run.json(), json!({"count": 3, "deduplicated": 0, "first_id": 1, "last_id": 3, "batch": 1}));
         let jobs = all_jobs(bench);
         let a = &jobs[0];
         assert_eq!((&a["type"], &a["args"], &a["queue"]), (&json!("a"), &json!({"x": [1, 2]}), &json!("q1")));
@@ -88,9 +88,12 @@ fn the_lines_of_a_file_are_read_and_every_id_is_printed_if_asked_for() {
         std::fs::write(&file, "a\nb\nc\n").expect("written");
         let path = file.to_str().expect("UTF-8");
         let run = bench.run(&["push", "--lines", "--file", path, "--ids", "t"]).expect_code(0);
-        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("1\n2\n3\n", "queue-work: added 3 jobs, ids 1 to 3\n"));
+        assert_eq!(
+            (run.stdout.as_str(), run.stderr.as_str()),
+            ("1\n2\n3\n", "queue-work: added 3 jobs, ids 1 to 3, batch 1\n")
+        );
         let run = bench.verb(&["push", "--lines", "--file", "-", "t"]).stdin("d\n").run().expect_code(0);
-        assert_eq!(run.stderr, "queue-work: added 1 job, id 4\n");
+        assert_eq!(run.stderr, "queue-work: added 1 job, id 4, batch 2\n");
         let missing = bench.run(&["push", "--lines", "--file", "no-such-file", "t"]).expect_code(1);
         assert!(missing.stderr.contains("cannot open `no-such-file`"), "{}", missing.stderr);
         assert_eq!(all_jobs(bench).len(), 4);

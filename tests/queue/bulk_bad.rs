@@ -57,7 +57,7 @@ fn bad_lines_can_be_left_out() {
             input.extend_from_slice(&[line, b"\n{\"type\":\"t\"}\n"].concat());
         }
         let run = bench.verb(&["push", "--jsonl", "--skip-bad", "--json"]).stdin(input).run().expect_code(0);
-        assert_eq!(run.json(), json!({"count": 14, "deduplicated": 0, "first_id": 1, "last_id": 14}));
+        assert_eq!(run.json(), json!({"count": 14, "deduplicated": 0, "first_id": 1, "last_id": 14, "batch": 1}));
         assert_eq!(all_jobs(bench).len(), 14);
         assert!(run.stderr.contains("line 1: ") && run.stderr.contains("… and 4 bad lines more"), "{}", run.stderr);
     });
@@ -72,7 +72,7 @@ fn a_line_that_cannot_be_an_argument_is_bad() {
     assert!(run.stderr.contains("line 2: it is longer than 16 MiB"), "{}", run.stderr);
     assert!(run.stderr.contains("line 3: ") && run.stderr.contains("NUL"), "{}", run.stderr);
     let run = bench.verb(&["push", "--lines", "--skip-bad", "--", "echo"]).stdin(input).run().expect_code(0);
-    assert!(run.stderr.ends_with("added 1 job, id 1; 2 bad lines left out\n"), "{}", run.stderr);
+    assert!(run.stderr.ends_with("added 1 job, id 1, batch 1; 2 bad lines left out\n"), "{}", run.stderr);
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn every_file_that_find_names_is_done_with_a_nul_after_each() {
     let found = Command::new("find").args(["files", "-type", "f", "-print0"]).current_dir(bench.path()).output();
     let list = found.expect("find can be run").stdout;
     let run = bench.verb(&["push", "--lines", "--null", "--", "cp", "{}", "{}.done"]).stdin(list.clone()).run();
-    assert_eq!(run.expect_code(0).stderr, "queue-work: added 10 jobs, ids 1 to 10\n");
+    assert_eq!(run.expect_code(0).stderr, "queue-work: added 10 jobs, ids 1 to 10, batch 1\n");
     // From a file, without an end after the last, and with an empty record, which is none.
     std::fs::write(bench.path().join("list"), [&list[..list.len() - 1], b"\0\0"].concat()).expect("a list");
     bench.run(&["push", "-0", "--lines", "--file=list", "--", "cp", "{}", "{}.done again"]).expect_code(0);
@@ -133,7 +133,7 @@ fn a_record_that_cannot_be_a_text_is_named_where_only_a_text_will_do() {
     assert!(run.stderr.starts_with("queue-work: record 2: it is not UTF-8"), "{}", run.stderr);
     assert!(run.stderr.contains("`resize`"), "{}", run.stderr);
     let run = bench.verb(&["push", "--lines", "-0", "--skip-bad", "resize"]).stdin(input).run().expect_code(0);
-    assert!(run.stderr.ends_with("added 1 job, id 1; 1 bad line left out\n"), "{}", run.stderr);
+    assert!(run.stderr.ends_with("added 1 job, id 1, batch 1; 1 bad line left out\n"), "{}", run.stderr);
     bench.run(&["push", "--jsonl", "--null"]).expect_code(2);
     bench.run(&["push", "--crlf", "t"]).expect_code(2);
     bench.run(&["push", "--lines", "--null", "--crlf", "t"]).expect_code(2);

@@ -6,6 +6,7 @@ mod support;
 
 mod argv;
 mod audit;
+mod batches;
 mod bulk;
 mod bulk_bad;
 mod bytes;

@@ -239,7 +239,7 @@ fn a_push_prints_its_id_or_an_object() {
     assert_eq!(bench.run(&["push", "--json", "t"]).json(), json!({"id": 2, "deduplicated": false}));
     assert_eq!(bench.ok(&["push", "t"]), "3\n");
     let bulk = bench.verb(&["push", "--lines", "--json", "t"]).stdin("a\nb\n").run().expect_code(0);
-    assert_eq!(bulk.json(), json!({"count": 2, "deduplicated": 0, "first_id": 4, "last_id": 5}));
+    assert_eq!(bulk.json(), json!({"count": 2, "deduplicated": 0, "first_id": 4, "last_id": 5, "batch": 1}));
 }
 
 #[test]

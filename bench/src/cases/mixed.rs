@@ -61,7 +61,7 @@ fn waits(setting: &Setting<'_>, prefetch: &str) -> Outcome<Vec<f64>> {
             let millis = if Some(number) == long { 1000 } else { 1 };
             Ok(serde_json::from_value::<PushJob>(json!({ "type": "sleep", "args": [number, millis] }))?)
         });
-        let many = PushMany { jobs: jobs.collect::<Outcome<_>>()?, ids: false };
+        let many = PushMany { jobs: jobs.collect::<Outcome<_>>()?, ids: false, batch: None };
         begun.push(now_ns());
         let _: PushedMany = client.call("push_many", &many)?;
     }

@@ -14,7 +14,7 @@ use crate::error::Error;
 /// The verbs by what they are for, in the order of the first page. Those of a line are parted by commas.
 pub(super) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["start, work"]),
-    ("Jobs", &["push, call, try", "jobs, why", "queues, pause, resume", "processors"]),
+    ("Jobs", &["push, call, try", "jobs, batches, why", "queues, pause, resume", "processors"]),
     (
         "Look",
         &[
@@ -34,7 +34,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 5] = [
 const TOGETHER: [(&str, &str); 15] = [
     ("start, work", "Run the master, or a single worker here"),
     ("push, call, try", "Add jobs, call a method of a service, or try a worker"),
-    ("jobs, why", "List and change jobs, and say why one does not run"),
+    ("jobs, batches, why", "List and change jobs, and say why one does not run"),
     ("queues, pause, resume", "Show and limit queues, stop handing out jobs"),
     ("status, top, running", "Show queues, pools and workers, or whether one runs"),
     ("services, calls, tables", "Show services, their failed calls, shared tables"),

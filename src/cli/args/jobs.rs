@@ -175,6 +175,9 @@ pub(crate) struct Filter {
     /// Only with this key (see `push --key`)
     #[arg(long, hide_short_help = true, value_name = "KEY")]
     pub(crate) key: Option<String>,
+    /// Only of this batch, by its id or its name
+    #[arg(long, hide_short_help = true, value_name = "BATCH")]
+    pub(crate) batch: Option<String>,
     /// Only with this text in the error, or this fingerprint
     ///
     /// `jobs show` names the fingerprint of an error.

@@ -5,6 +5,7 @@
 //! have none: an inherited variable must not widen what a command does.
 
 pub(crate) mod backup;
+pub(crate) mod batches;
 pub(crate) mod control;
 pub(crate) mod help;
 pub(crate) mod jobs;
@@ -191,6 +192,7 @@ Examples:
     Resume(control::QueuesArgs),
     Queues(Box<queues::ShowArgs>),
     Jobs(Box<jobs::JobsArgs>),
+    Batches(Box<batches::BatchesArgs>),
     /// List jobs, as `jobs list` does
     #[command(hide = true, after_long_help = jobs::LIST_EXAMPLES)]
     Ls(jobs::JobsListArgs),

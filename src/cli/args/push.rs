@@ -92,6 +92,25 @@ pub(crate) struct PushArgs {
     /// `wait`: until that one was retried and has succeeded.
     #[arg(long, hide_short_help = true, value_name = "WHAT", value_parser = values::after_failed())]
     pub(crate) after_failed: Option<AfterFailed>,
+    /// The batch that it joins, by its id, or the name of a new one
+    ///
+    /// Many jobs at once are a batch without it. See `queue-work batches`.
+    #[arg(long, hide_short_help = true, value_name = "ID|NAME", help_heading = BATCH)]
+    pub(crate) batch: Option<String>,
+    /// Join the batch of this job
+    ///
+    /// In a command that is a job: `--batch-of $QUEUE_WORK_JOB_ID`.
+    #[arg(long, hide_short_help = true, value_name = "ID", help_heading = BATCH, allow_negative_numbers = true)]
+    #[arg(value_parser = values::id(), conflicts_with_all = ["batch", "then", "then_failed"])]
+    pub(crate) batch_of: Option<i64>,
+    /// A job that runs when all jobs of the batch have ended
+    ///
+    /// As a line of `--jsonl`. Its worker is told how they have ended, in `params.parents.batch`.
+    #[arg(long, hide_short_help = true, value_name = "JSON", help_heading = BATCH)]
+    pub(crate) then: Option<String>,
+    /// A job that runs then if one of them has died
+    #[arg(long, hide_short_help = true, value_name = "JSON", help_heading = BATCH)]
+    pub(crate) then_failed: Option<String>,
     /// Shown in lists, to tell one command from another
     #[arg(long, hide_short_help = true, value_name = "TEXT", env = "QUEUE_WORK_PUSH_LABEL", value_parser = values::label)]
     pub(crate) label: Option<String>,
@@ -171,4 +190,5 @@ pub(crate) struct PushArgs {
     pub(crate) command: Vec<OsString>,
 }
 
+const BATCH: &str = "Batches";
 const BULK: &str = "Many jobs at once";

@@ -45,7 +45,7 @@ impl Deed {
 
 pub(crate) fn run(context: &Context, deed: &Deed, selection: &Selection, change: &Change) -> Result<Code, Error> {
     let (possible, usual) = (deed.action.possible(), deed.action.usual());
-    let changed = match select::meant(selection, deed.action.verb(), possible, usual)? {
+    let changed = match select::meant(context, selection, deed.action.verb(), possible, usual)? {
         Meant::Named(ids) if !change.dry_run && !change.background => named(context, deed, ids)?,
         meant => {
             let filter = meant.into_filter(possible);

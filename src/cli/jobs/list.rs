@@ -18,7 +18,7 @@ pub(crate) fn run(context: &Context, ids: &Ids, args: &JobsListArgs) -> Result<C
         after: args.after.map(JobId),
         before: args.before.map(JobId),
         newest: !args.oldest && args.after.is_none(),
-        ..select::to_filter(&args.filter, ids)?
+        ..select::to_filter(context, &args.filter, ids)?
     };
     let (newest, total) = (filter.newest, total(records.as_mut(), &filter)?);
     let is_filtered =

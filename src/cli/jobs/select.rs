@@ -7,6 +7,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 use crate::cli::args::jobs::{Filter, Ids, Selection};
+use crate::cli::batches;
+use crate::cli::context::Context;
 use crate::error::Error;
 use crate::model::{ArgsFilter, IdRange, IdRanges, JobId, JobState, QueueName, States};
 use crate::store::JobFilter;
@@ -33,7 +35,13 @@ impl Meant {
 }
 
 /// Jobs that are meant, in these `possible` states; by a filter without a state those in `usual` ones.
-pub(super) fn meant(selection: &Selection, verb: &str, possible: States, usual: States) -> Result<Meant, Error> {
+pub(super) fn meant(
+    context: &Context,
+    selection: &Selection,
+    verb: &str,
+    possible: States,
+    usual: States,
+) -> Result<Meant, Error> {
     let Selection { ids: typed, filter, all } = selection;
     let names_jobs = !typed.ids.is_empty() || typed.ids_from.is_some();
     if *all && names_jobs {
@@ -49,7 +57,7 @@ pub(super) fn meant(selection: &Selection, verb: &str, possible: States, usual: 
         let ids: BTreeSet<JobId> = typed.ids.iter().map(|range| range.first).collect();
         return Ok(Meant::Named(ids.into_iter().collect()));
     }
-    let mut like = to_filter(filter, typed)?;
+    let mut like = to_filter(context, filter, typed)?;
     let given = !filter.state.is_empty();
     like.states = match (given, names_jobs) {
         (true, _) => like.states.and(possible),
@@ -70,13 +78,13 @@ pub(super) fn meant(selection: &Selection, verb: &str, possible: States, usual: 
 
 /// Whether anything is asked for.
 pub(super) fn has_any(filter: &Filter) -> bool {
-    let Filter { queue, state, kind, label, key, error, text, arg, unique, since, until } = filter;
-    let any_text = [queue, kind, label, key, error, unique].into_iter().any(Option::is_some);
+    let Filter { queue, state, kind, label, key, batch, error, text, arg, unique, since, until } = filter;
+    let any_text = [queue, kind, label, key, batch, error, unique].into_iter().any(Option::is_some);
     any_text || !text.is_empty() || !arg.is_empty() || !state.is_empty() || since.is_some() || until.is_some()
 }
 
 /// As the store takes it.
-pub(super) fn to_filter(filter: &Filter, ids: &Ids) -> Result<JobFilter, Error> {
+pub(super) fn to_filter(context: &Context, filter: &Filter, ids: &Ids) -> Result<JobFilter, Error> {
     let members = filter.arg.iter().cloned().collect();
     let args = ArgsFilter { text: filter.text.clone(), members, ..ArgsFilter::default() };
     Ok(JobFilter {
@@ -90,9 +98,21 @@ pub(super) fn to_filter(filter: &Filter, ids: &Ids) -> Result<JobFilter, Error> 
         args: Some(args).filter(|args| !args.is_empty()),
         since: filter.since,
         until: filter.until,
-        ids: ids_of(ids)?,
+        ids: match &filter.batch {
+            Some(batch) => Some(ids_of_batch(context, batch, ids)?),
+            None => ids_of(ids)?,
+        },
         ..JobFilter::default()
     })
+}
+
+/// The jobs of a batch.
+fn ids_of_batch(context: &Context, batch: &str, ids: &Ids) -> Result<IdRanges, Error> {
+    if !ids.ids.is_empty() || ids.ids_from.is_some() {
+        return Err(Error::Usage("`--batch` and ids exclude one another".to_owned()));
+    }
+    let mut records = context.records()?.ok_or_else(|| batches::missing(batch))?;
+    Ok(batches::find(records.as_mut(), batch)?.ranges)
 }
 
 fn ids_of(ids: &Ids) -> Result<Option<IdRanges>, Error> {

@@ -20,7 +20,7 @@ use crate::store::{JobFilter, Records, RunFilter, StoreError};
 use crate::wire::control::OneJob;
 
 pub(super) fn run(context: &Context, args: &JobsWaitArgs) -> Result<Code, Error> {
-    match select::meant(&args.selection, "wait for", UNFINISHED, UNFINISHED)? {
+    match select::meant(context, &args.selection, "wait for", UNFINISHED, UNFINISHED)? {
         Meant::Named(ids) if ids.len() == 1 => one(context, ids[0], args.timeout),
         Meant::Named(ids) => {
             if let Some(mut records) = context.records()? {

@@ -14,9 +14,9 @@ use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::waiting::{self, Pushed};
 use crate::error::{Code, Error};
-use crate::model::{EXEC, JobId};
+use crate::model::{BatchId, EXEC, JobId};
 use crate::report::words;
-use crate::wire::control::PushedMany;
+use crate::wire::control::{PushBatch, PushedMany};
 
 /// Said when a push ends before its end.
 pub(super) const NOTHING: &str = "nothing was added";
@@ -30,7 +30,8 @@ pub(super) fn run(context: &Context, args: &PushArgs, common: &Common) -> Result
         return stream::run(context, args, input, &interrupts);
     }
     let nothing = |_: &Error| output::say(NOTHING);
-    let (spool, bad) = read(input).inspect_err(nothing)?;
+    let (spool, bad, batch) = read(input).inspect_err(nothing)?;
+    let batch = common.batch.clone().or(batch).unwrap_or_default();
     if bad > 0 && !args.skip_bad {
         let lines = words::count(bad, "bad line");
         return Err(Error::Failed(format!("{NOTHING} because of {lines}; leave them out with `--skip-bad`")));
@@ -39,9 +40,9 @@ pub(super) fn run(context: &Context, args: &PushArgs, common: &Common) -> Result
     let pushed = if spool.count == 0 {
         Some(PushedMany::default())
     } else if spool.fits(sink.chunk()) {
-        one_chunk(&mut sink, spool, args.ids, &interrupts)?
+        one_chunk(&mut sink, spool, (args.ids, &batch), &interrupts)?
     } else {
-        staged::push(context, &mut sink, spool, args.ids, &interrupts)?
+        staged::push(context, &mut sink, spool, (args.ids, &batch), &interrupts)?
     };
     let Some(pushed) = pushed else {
         output::say(NOTHING);
@@ -61,8 +62,8 @@ pub(super) fn spooling(e: io::Error) -> Error {
     Error::io(format!("keep the jobs in a temporary file in `{}`", std::env::temp_dir().display()), e)
 }
 
-/// Checks every line; returns the good ones and the number of bad ones.
-fn read(mut input: Input<'_, impl Read>) -> Result<(Spool, u64), Error> {
+/// Checks every line; returns the good ones, the number of bad ones, and the batch that lines name.
+fn read(mut input: Input<'_, impl Read>) -> Result<(Spool, u64, Option<PushBatch>), Error> {
     let mut spool = Spool::new().map_err(spooling)?;
     while let Some(checked) = input.next()? {
         if let Checked::Job(job) = checked {
@@ -77,14 +78,14 @@ fn read(mut input: Input<'_, impl Read>) -> Result<(Spool, u64), Error> {
     input.close();
     let bad = input.bad;
     spool.places = input.places;
-    Ok((spool, bad))
+    Ok((spool, bad, input.batch.found()))
 }
 
 /// Pushes in one transaction, without stages, what fits one. `None`: a signal came first.
 fn one_chunk(
     sink: &mut Sink<'_>,
     mut spool: Spool,
-    ids: bool,
+    (ids, batch): (bool, &PushBatch),
     interrupts: &Interrupts,
 ) -> Result<Option<PushedMany>, Error> {
     let keyed = spool.unkeyed.is_none();
@@ -93,7 +94,8 @@ fn one_chunk(
     let jobs = words::count(chunk.len() as u64, "job");
     let next = if keyed { AGAIN } else { "see `queue-work jobs list` before you push again" };
     let unknown = format!("it is unknown whether the {jobs} were added, all of them or none; {next}");
-    let pushed = sink.push_many(&chunk, ids, interrupts, &unknown).map_err(|error| places.name_line(error, 0));
+    let pushed =
+        sink.push_many(&chunk, (ids, Some(batch)), interrupts, &unknown).map_err(|error| places.name_line(error, 0));
     let Some(pushed) = pushed.inspect_err(|error| say_if_unknown(error, &unknown))? else { return Ok(None) };
     interrupts.free(&worded(&pushed, 0));
     print_ids(pushed.ids.iter().flatten().copied())?;
@@ -118,12 +120,14 @@ pub(super) fn add(all: &mut PushedMany, chunk: &PushedMany) {
     all.deduplicated += chunk.deduplicated;
     all.first_id = all.first_id.into_iter().chain(chunk.first_id).min();
     all.last_id = all.last_id.max(chunk.last_id);
+    all.batch = all.batch.or(chunk.batch);
 }
 
 pub(super) fn conclude(context: &Context, pushed: &PushedMany, bad: u64) -> Result<(), Error> {
     if context.global.json {
         let (first_id, last_id) = (pushed.first_id.map(|i| i.0), pushed.last_id.map(|i| i.0));
-        output::json(&Summary { count: pushed.count, deduplicated: pushed.deduplicated, first_id, last_id })?;
+        let (count, deduplicated, batch) = (pushed.count, pushed.deduplicated, pushed.batch);
+        output::json(&Summary { count, deduplicated, first_id, last_id, batch })?;
     } else if !context.global.quiet {
         output::say(&worded(pushed, bad));
     }
@@ -136,6 +140,8 @@ struct Summary {
     deduplicated: u64,
     first_id: Option<i64>,
     last_id: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<BatchId>,
 }
 
 pub(super) fn worded(pushed: &PushedMany, bad: u64) -> String {
@@ -146,6 +152,9 @@ pub(super) fn worded(pushed: &PushedMany, bad: u64) -> String {
         } else {
             let _ = write!(text, ", ids {first} to {last}");
         }
+    }
+    if let Some(batch) = pushed.batch {
+        let _ = write!(text, ", batch {batch}");
     }
     if pushed.deduplicated > 0 {
         let _ = write!(text, "; {} there already", pushed.deduplicated);
@@ -167,7 +176,7 @@ mod tests {
         let cli = Cli::try_parse_from(["queue-work", "push"].iter().chain(typed)).expect("it parses");
         let Some(Verb::Push(args)) = cli.verb else { panic!("{cli:?}") };
         let common = Common::new(&args).expect("here");
-        let (spool, bad) = read(Input::new(input.as_bytes(), &args, &common)).expect("read");
+        let (spool, bad, _) = read(Input::new(input.as_bytes(), &args, &common)).expect("read");
         (spool.count, bad)
     }
 

@@ -17,7 +17,8 @@ use crate::model::after::{Links, Parent};
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::{OsText, QueueName, UnixMicros};
 use crate::report::words;
-use crate::wire::control::PushJob;
+use crate::wire::batch::OneBatch;
+use crate::wire::control::{PushBatch, PushJob};
 use crate::wire::push::to_new_job;
 use crate::wire::rpc::RpcError;
 
@@ -45,6 +46,8 @@ pub(super) struct Input<'a, R> {
     good: u64,
     pub(super) bad: u64,
     links: Links,
+    /// The batch that lines name.
+    pub(super) batch: OneBatch,
     pub(super) places: Places,
 }
 
@@ -79,6 +82,7 @@ impl<'a, R: Read> Input<'a, R> {
             good: 0,
             bad: 0,
             links: Links::default(),
+            batch: OneBatch::default(),
             places: Places::default(),
         }
     }
@@ -111,7 +115,19 @@ impl<'a, R: Read> Input<'a, R> {
         }
     }
 
-    fn check(&mut self, job: PushJob) -> Result<PushJob, String> {
+    /// The batch that was asked for by options.
+    pub(super) const fn batch(&self) -> Option<&'a PushBatch> {
+        self.common.batch.as_ref()
+    }
+
+    fn check(&mut self, mut job: PushJob) -> Result<PushJob, String> {
+        if self.args.stream && job.batch.is_some() {
+            return Err("jobs that are streamed join a batch by `--batch ID`".to_owned());
+        }
+        if let Some(batch) = &job.batch {
+            batch.to_model(self.now)?;
+        }
+        self.batch.take(&mut job)?;
         let new = to_new_job(&job, &QueueName::default(), self.now)?;
         if self.args.stream && job.after.iter().any(|parent| matches!(parent, Parent::Ref(_))) {
             return Err(

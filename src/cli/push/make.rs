@@ -12,11 +12,14 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::cli::args::push::PushArgs;
 use crate::cli::context;
+use crate::clock;
 use crate::error::Error;
 use crate::model::after::{AfterFailed, Parent};
 use crate::model::trace::{TRACEPARENT, TRACESTATE, TraceError};
-use crate::model::{EXEC, ExecArgs, JobId, OsText, TraceContext, UnixMicros};
-use crate::wire::control::{PushJob, Span};
+use crate::model::{BatchId, EXEC, ExecArgs, JobId, OsText, TraceContext, UnixMicros};
+use crate::wire::batch::OfJob;
+use crate::wire::control::{MadeBatch, PushBatch, PushJob, Span};
+use crate::wire::object;
 use crate::wire::push::one_line;
 
 /// Placeholder of the line in a command.
@@ -38,6 +41,8 @@ pub(super) struct Common {
     tracestate: Option<String>,
     after: Vec<Parent>,
     after_failed: Option<AfterFailed>,
+    /// The batch of all of them.
+    pub(super) batch: Option<PushBatch>,
     env: BTreeMap<String, OsText>,
     cwd: OsText,
 }
@@ -62,6 +67,7 @@ impl Common {
             tracestate,
             after: args.after.iter().map(|id| Parent::Job(JobId(*id))).collect(),
             after_failed: args.after_failed,
+            batch: batch(args)?,
             env: args.env.iter().cloned().collect(),
             cwd: if args.command.is_empty() { OsText::default() } else { folder(args.cwd.as_deref())? },
         })
@@ -86,6 +92,7 @@ impl Common {
             name: None,
             after: self.after.clone(),
             after_failed: self.after_failed,
+            batch: None,
         }
     }
 
@@ -146,6 +153,38 @@ impl Common {
         }
         Ok(job)
     }
+}
+
+/// The batch that was asked for by options, checked as far as that can be done here.
+fn batch(args: &PushArgs) -> Result<Option<PushBatch>, Error> {
+    let follower = |option: &str, json: Option<&str>| {
+        let read =
+            |json| object::read::<PushJob>(json).map_err(|e| Error::Usage(format!("`{option}`: {}", in_one_line(&e))));
+        let mut job = json.map(read).transpose()?;
+        if let Some(job) = &mut job {
+            job.queue.get_or_insert_with(|| args.queue.clone().unwrap_or_else(queue_of_environment));
+        }
+        Ok::<_, Error>(job.map(Box::new))
+    };
+    let (then, then_failed) =
+        (follower("--then", args.then.as_deref())?, follower("--then-failed", args.then_failed.as_deref())?);
+    let is_followed = then.is_some() || then_failed.is_some();
+    let batch = match (&args.batch, args.batch_of) {
+        (_, Some(of)) => PushBatch::Of(OfJob { of: JobId(of) }),
+        (Some(text), None) if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() => {
+            if is_followed {
+                let why = "`--then` and `--then-failed` are for a new batch: `--batch NAME`, or no `--batch`";
+                return Err(Error::Usage(why.to_owned()));
+            }
+            PushBatch::Join(text.parse().map(BatchId).map_err(|_| Error::Usage(format!("there is no batch {text}")))?)
+        }
+        (name, None) if name.is_some() || is_followed => {
+            PushBatch::New(MadeBatch { name: name.clone(), then, then_failed })
+        }
+        _ => return Ok(None),
+    };
+    batch.to_model(clock::wall()).map_err(Error::Usage)?;
+    Ok(Some(batch))
 }
 
 fn text(line: &[u8]) -> Result<&str, &'static str> {
@@ -251,6 +290,7 @@ mod tests {
             tracestate: None,
             after: Vec::new(),
             after_failed: None,
+            batch: None,
             env: BTreeMap::new(),
             cwd: OsText::from("/here"),
         }

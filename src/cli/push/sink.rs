@@ -15,10 +15,11 @@ use crate::client::{Client, ClientError, Patience};
 use crate::clock;
 use crate::error::Error;
 use crate::model::after::{BadLink, LinkError};
+use crate::model::batch::BatchError;
 use crate::model::change::{Reply, Request};
 use crate::model::{NewJob, Pushed, QueueName, UnixMicros};
 use crate::store::{Store, StoreError};
-use crate::wire::control::{PushJob, PushedMany};
+use crate::wire::control::{PushBatch, PushJob, PushedMany};
 use crate::wire::push::to_new_job;
 
 /// How often in a row a master may close the connection before it hears anything.
@@ -55,6 +56,8 @@ pub(super) enum To {
 struct Many<'a> {
     jobs: Vec<&'a RawValue>,
     ids: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<&'a PushBatch>,
 }
 
 impl To {
@@ -122,8 +125,8 @@ impl<'a> Sink<'a> {
         loop {
             if let To::Store(store) = &mut self.to {
                 let now = clock::wall();
-                let job = to_new_job(job, &QueueName::default(), now).map_err(Error::Usage)?;
-                match apply(store.as_mut(), vec![job], now) {
+                let new = to_new_job(job, &QueueName::default(), now).map_err(Error::Usage)?;
+                match apply(store.as_mut(), vec![new], job.batch.as_ref(), now) {
                     // A master has started meanwhile.
                     Err(Error::Store(StoreError::Held { .. })) => self.to = To::open(self.context, self.only_master)?,
                     pushed => {
@@ -172,7 +175,7 @@ impl<'a> Sink<'a> {
     pub(super) fn push_many(
         &mut self,
         jobs: &[String],
-        ids: bool,
+        (ids, batch): (bool, Option<&PushBatch>),
         interrupts: &Interrupts,
         unknown: &str,
     ) -> Result<Option<PushedMany>, Error> {
@@ -181,7 +184,7 @@ impl<'a> Sink<'a> {
                 return Ok(None);
             }
             if let To::Store(store) = &mut self.to {
-                match Prepared::new(jobs)?.push(store.as_mut(), ids) {
+                match Prepared::new(jobs)?.push(store.as_mut(), ids, batch) {
                     // A master has started meanwhile.
                     Err(Error::Store(StoreError::Held { .. })) => self.to = To::open(self.context, self.only_master)?,
                     pushed => return pushed.map(Some),
@@ -189,7 +192,7 @@ impl<'a> Sink<'a> {
                 continue;
             }
             let jobs: Result<Vec<&RawValue>, _> = jobs.iter().map(|j| serde_json::from_str(j)).collect();
-            if let Some(pushed) = self.ask("push_many", &Many { jobs: jobs.map_err(garbled)?, ids })? {
+            if let Some(pushed) = self.ask("push_many", &Many { jobs: jobs.map_err(garbled)?, ids, batch })? {
                 return Ok(Some(pushed));
             }
         }
@@ -257,8 +260,8 @@ impl Prepared {
     }
 
     /// All of them or none.
-    pub(super) fn push(self, store: &mut dyn Store, ids: bool) -> Result<PushedMany, Error> {
-        let pushed = apply(store, self.jobs, self.now)?;
+    pub(super) fn push(self, store: &mut dyn Store, ids: bool, batch: Option<&PushBatch>) -> Result<PushedMany, Error> {
+        let pushed = apply(store, self.jobs, batch, self.now)?;
         Ok(PushedMany::new(&pushed.map_err(|bad| unlinked(&bad.why, bad.to_string()))?, ids))
     }
 }
@@ -277,16 +280,31 @@ pub(super) fn unlinked(why: &LinkError, text: String) -> Error {
     }
 }
 
+/// For a push whose jobs cannot join their batch.
+pub(super) fn not_joined(refused: &BatchError) -> Error {
+    if refused.exit_code() == 4 { Error::NotFound(refused.to_string()) } else { Error::Refused(refused.to_string()) }
+}
+
 /// `now` is also the time from which the delays of the jobs were counted.
-fn apply(store: &mut dyn Store, jobs: Vec<NewJob>, now: UnixMicros) -> Result<Result<Vec<Pushed>, BadLink>, Error> {
+fn apply(
+    store: &mut dyn Store,
+    jobs: Vec<NewJob>,
+    batch: Option<&PushBatch>,
+    now: UnixMicros,
+) -> Result<Result<Vec<Pushed>, BadLink>, Error> {
     let jobs: Arc<[NewJob]> = jobs.into();
-    let applied = store.apply(0, &[Request::Push(jobs).into()], now).map_err(|error| match error {
+    let request = match batch {
+        None => Request::Push(jobs),
+        Some(batch) => Request::PushInto { jobs, batch: batch.to_model(now).map_err(Error::Usage)?.into() },
+    };
+    let applied = store.apply(0, &[request.into()], now).map_err(|error| match error {
         StoreError::Io(_) => Error::Failed(format!("it is unknown whether anything was added: {error}")),
         certain => certain.into(),
     });
     match applied?.replies.pop() {
         Some(Reply::Pushed(pushed)) => Ok(Ok(pushed)),
         Some(Reply::BadLink(bad)) => Ok(Err(bad)),
+        Some(Reply::BadBatch(refused)) => Err(not_joined(&refused)),
         Some(Reply::Full(full)) => Err(Error::Failed(full.to_string())),
         other => Err(Error::Failed(format!("the store answered a push with {other:?}"))),
     }

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::model::{BulkId, JobId};
 use crate::report::{printer, words};
 use crate::wire::bulk::BulkDone;
-use crate::wire::control::PushedMany;
+use crate::wire::control::{PushBatch, PushedMany};
 
 /// Said where it is true.
 const PENDING: &str =
@@ -50,6 +50,7 @@ struct Push<'a> {
     unkeyed: Option<u64>,
     places: Places,
     ids: bool,
+    batch: &'a PushBatch,
     interrupts: &'a Interrupts,
     bar: Option<indicatif::ProgressBar>,
 }
@@ -59,7 +60,7 @@ pub(super) fn push(
     context: &Context,
     sink: &mut Sink<'_>,
     mut spool: Spool,
-    ids: bool,
+    (ids, batch): (bool, &PushBatch),
     interrupts: &Interrupts,
 ) -> Result<Option<PushedMany>, Error> {
     let (total, unkeyed, places) = (spool.count, spool.unkeyed, std::mem::take(&mut spool.places));
@@ -68,7 +69,7 @@ pub(super) fn push(
     if let Some(bar) = &bar {
         bar.set_length(total);
     }
-    let push = Push { total, unkeyed, places, ids, interrupts, bar };
+    let push = Push { total, unkeyed, places, ids, batch, interrupts, bar };
     let done = loop {
         let tried = push.attempt(sink, &mut spooled);
         match tried {
@@ -88,11 +89,11 @@ pub(super) fn push(
             if done.pending {
                 output::say(PENDING);
             }
-            let BulkDone { deduplicated, mut first_id, mut last_id, pending, .. } = done;
+            let BulkDone { deduplicated, mut first_id, mut last_id, pending, batch, .. } = done;
             if pending || first_id.is_none() {
                 (first_id, last_id) = (ranges.first().map(|r| r.first), ranges.last().map(Range::last));
             }
-            let pushed = PushedMany { count: total, deduplicated, first_id, last_id, ids: None };
+            let pushed = PushedMany { count: total, deduplicated, first_id, last_id, ids: None, batch };
             interrupts.free(&worded(&pushed, 0));
             if ids {
                 print_ids(all_ids(&done, &ranges))?;
@@ -148,7 +149,7 @@ impl Push<'_> {
             let filled = self.fill(stager, bulk, chunks.into_iter());
             let ready = filled.and_then(|ranges| self.may_commit(&ranges, !for_store).map(|()| ranges));
             let ranges = ready.inspect_err(|_| stager.discard(bulk))?;
-            let done = stager.commit(bulk, self.ids).map_err(|broken| self.doubt(broken, &ranges))?;
+            let done = stager.commit(bulk, self.ids, self.batch).map_err(|broken| self.doubt(broken, &ranges))?;
             Ok((done, ranges))
         })
     }

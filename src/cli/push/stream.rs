@@ -31,10 +31,12 @@ pub(super) fn run(
         let Chunk { jobs, from, to, end } = gather(&mut input, args, REQUEST)?;
         if !jobs.is_empty() {
             let unknown = format!("; it is unknown whether those from {from} to {to} were; nothing else was sent");
-            let pushed = sink.push_many(&jobs, args.ids, interrupts, &account(&all, &unknown)).inspect_err(|error| {
-                let sure = format!("; those from {from} on were not");
-                output::say(&account(&all, if is_certain(error) { &sure } else { &unknown }));
-            });
+            let pushed = sink
+                .push_many(&jobs, (args.ids, input.batch()), interrupts, &account(&all, &unknown))
+                .inspect_err(|error| {
+                    let sure = format!("; those from {from} on were not");
+                    output::say(&account(&all, if is_certain(error) { &sure } else { &unknown }));
+                });
             let pushed = pushed.map_err(|error| input.places.name_line(error, before))?;
             let Some(pushed) = pushed else { break };
             add(&mut all, &pushed);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::sink::{garbled, unlinked};
+use super::sink::{garbled, not_joined, unlinked};
 use super::staged::Chunk;
 use crate::cli::backend;
 use crate::client::{Client, ClientError, NONE};
@@ -18,6 +18,7 @@ use crate::model::change::{Reply, Request};
 use crate::model::{BulkId, JobId};
 use crate::store::{Store, StoreError};
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
+use crate::wire::control::PushBatch;
 
 /// Jobs opened or removed in one transaction of a guest.
 const STEP: u32 = 10_000;
@@ -43,7 +44,7 @@ pub(super) trait Stager {
     /// Adds jobs; the first id, and how many.
     fn stage(&mut self, bulk: BulkId, chunk: Chunk) -> Result<(JobId, u64), Broken>;
     /// Ends it: all of the jobs are there.
-    fn commit(&mut self, bulk: BulkId, ids: bool) -> Result<BulkDone, Broken>;
+    fn commit(&mut self, bulk: BulkId, ids: bool, batch: &PushBatch) -> Result<BulkDone, Broken>;
     /// Removes what was staged, as far as that goes; the rest goes by itself.
     fn discard(&mut self, bulk: BulkId);
 }
@@ -79,8 +80,8 @@ impl Stager for ThroughMaster<'_> {
         Ok((added.first_id, added.count))
     }
 
-    fn commit(&mut self, bulk: BulkId, ids: bool) -> Result<BulkDone, Broken> {
-        self.0.call("bulk.commit", &CommitBulk { bulk, ids }).map_err(|error| match error {
+    fn commit(&mut self, bulk: BulkId, ids: bool, batch: &PushBatch) -> Result<BulkDone, Broken> {
+        self.0.call("bulk.commit", &CommitBulk { bulk, ids, batch: batch.clone() }).map_err(|error| match error {
             ClientError::Unheard => Broken::Lost(error.into()),
             // The error says which of the two.
             ClientError::Refused(ref refused) if refused.message.starts_with("nothing was") => {
@@ -120,6 +121,7 @@ impl<'a> IntoStore<'a> {
                 Err(Broken::Lost(Error::Failed("another process has dropped what was begun".to_owned())))
             }
             Ok(Reply::Full(full)) => Err(Broken::Nothing(Error::Failed(full.to_string()))),
+            Ok(Reply::BadBatch(refused)) => Err(Broken::Nothing(not_joined(&refused))),
             Ok(Reply::BadLink(bad)) => Err(Broken::Nothing(unlinked(&bad.why, bad.to_string()))),
             Ok(reply) => Ok(reply),
             // A master has started, and drops what is not committed.
@@ -187,8 +189,12 @@ impl Stager for IntoStore<'_> {
         }
     }
 
-    fn commit(&mut self, bulk: BulkId, ids: bool) -> Result<BulkDone, Broken> {
-        match self.before(BulkStep::Commit(bulk), clock::wall()) {
+    fn commit(&mut self, bulk: BulkId, ids: bool, batch: &PushBatch) -> Result<BulkDone, Broken> {
+        let now = clock::wall();
+        let into = batch.to_model(now).map_err(|why| Broken::Nothing(Error::Usage(why)))?;
+        let mut done = BulkDone::default();
+        match self.before(BulkStep::Commit { bulk, batch: into.into() }, now) {
+            Ok(Reply::Committed(batch)) => done.batch = Some(batch),
             Ok(_) => {}
             Err(Broken::Nothing(Error::Store(error @ StoreError::Io(_)))) => match self.is_committed(bulk) {
                 Some(true) => {}
@@ -197,7 +203,6 @@ impl Stager for IntoStore<'_> {
             },
             Err(other) => return Err(other),
         }
-        let mut done = BulkDone::default();
         let opened = self.open(bulk, |opened| {
             done.deduplicated += opened.duplicates.len() as u64;
             done.first_id = done.first_id.into_iter().chain(opened.first).min();

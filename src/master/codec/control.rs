@@ -9,22 +9,22 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::pushing;
 use crate::core::Done;
 use crate::master::reader::{self, AboutProcessors};
 use crate::master::requests::{Answer, Question};
 use crate::model::audit::By;
 use crate::model::payload::{self, MAX_LINE_BYTES};
-use crate::model::{JobAction, NewJob, Pushed, QueueName, States, UnixMicros};
+use crate::model::{JobAction, QueueName, States, UnixMicros};
 use crate::report::Event;
 use crate::store::JobFilter;
-use crate::wire::bulk::{AddToBulk, OneBulk};
+use crate::wire::bulk::OneBulk;
 use crate::wire::control::{
-    AWAITED, Awaited, DROPPED, EVENT, HAPPENED, Jobs, LOG, LogLine, NOTE, OneJob, OneOperation, PushJob, PushMany,
-    RefusedJob,
+    AWAITED, Awaited, DROPPED, EVENT, HAPPENED, Jobs, LOG, LogLine, NOTE, OneJob, OneOperation, RefusedJob,
 };
 use crate::wire::object;
 use crate::wire::processors::{OneProcessor, RunProcessor};
-use crate::wire::push::{one_line, to_new_job, to_setting};
+use crate::wire::push::{one_line, to_setting};
 use crate::wire::rpc::{self, RpcError};
 use crate::wire::store_name::{STORE, StoreName};
 
@@ -78,15 +78,10 @@ pub(super) fn read(line: Option<&[u8]>, now: UnixMicros) -> Message {
 
 fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, RpcError> {
     Ok(match method {
-        "push" => Question::Push(push(params, now)?),
-        "push_many" => {
-            let PushMany { jobs, ids } = parse(params)?;
-            Question::PushMany { jobs: to_jobs(&jobs, now)?, ids }
-        }
-        "bulk.add" => {
-            let AddToBulk { bulk, jobs } = parse(params)?;
-            Question::AddToBulk { bulk, jobs: to_jobs(&jobs, now)? }
-        }
+        "push" => Question::Push(pushing::one(params, now)?),
+        "push_many" => pushing::many(params, now)?,
+        "bulk.add" => pushing::added(params, now)?,
+        "bulk.commit" => pushing::commit(params, now)?,
         "jobs.cancel" | "jobs.retry" | "jobs.delete" | "jobs.set" => {
             change_jobs(&method["jobs.".len()..], params, now)?
         }
@@ -103,9 +98,9 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "autoscale.history" => Question::Look(reader::Question::AutoscaleLog(or_default(params)?)),
         "calls.list" => Question::Look(reader::Question::CallLog(or_default(params)?)),
         "queues.keys" => Question::Look(reader::Question::Keys(parse(params)?)),
+        "batches.list" => Question::Look(reader::Question::Batches(or_default(params)?)),
         "audit.list" => Question::Look(reader::Question::Audit(or_default(params)?)),
         "bulk.begin" => Question::BeginBulk,
-        "bulk.commit" => Question::CommitBulk(parse(params)?),
         "bulk.drop" => Question::DropBulk(parse::<OneBulk>(params)?.bulk),
         "scale" => Question::Scale(parse(params)?),
         "spawn" => Question::Spawn(Box::new(parse(params)?)),
@@ -212,24 +207,7 @@ fn change_jobs(verb: &str, params: &str, now: UnixMicros) -> Result<Question, Rp
     Ok(Question::ChangeJobs { action, jobs })
 }
 
-/// The params of a push, checked.
-pub(super) fn push(params: &str, now: UnixMicros) -> Result<NewJob, RpcError> {
-    to_job(&parse(params)?, now)
-}
-
-/// Jobs that somebody pushes, checked; one that is not good is named.
-fn to_jobs(jobs: &[PushJob], now: UnixMicros) -> Result<Vec<NewJob>, RpcError> {
-    let jobs = jobs.iter().enumerate().map(|(at, job)| {
-        to_job(job, now).map_err(|e| RpcError { message: format!("job {}: {}", at + 1, e.message), ..e })
-    });
-    jobs.collect()
-}
-
-fn to_job(job: &PushJob, now: UnixMicros) -> Result<NewJob, RpcError> {
-    to_new_job(job, &QueueName::default(), now).map_err(RpcError::params)
-}
-
-fn parse<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, RpcError> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, RpcError> {
     object::read(params).map_err(|e| RpcError::params(format!("the params do not fit: {e}")))
 }
 
@@ -314,10 +292,7 @@ fn write(answer: &Answer, to: &mut Vec<u8>) -> serde_json::Result<()> {
         Answer::Events(events) => serde_json::to_writer(to, events)?,
         Answer::Leaks(types) => serde_json::to_writer(to, types)?,
         Answer::Autoscale(pools) => serde_json::to_writer(to, pools)?,
-        Answer::Pushed(Pushed { id, deduplicated }) => {
-            // Under both names: as `push --json` prints it, and as a worker is told of its job.
-            to.extend_from_slice(format!("{{\"id\":{id},\"job_id\":{id},\"deduplicated\":{deduplicated}}}").as_bytes());
-        }
+        Answer::Pushed(pushed) => pushing::write(*pushed, to),
         Answer::PushedMany(pushed) => serde_json::to_writer(to, pushed)?,
         Answer::BulkBegun(bulk) => serde_json::to_writer(to, bulk)?,
         Answer::BulkAdded(bulk) => serde_json::to_writer(to, bulk)?,
@@ -363,7 +338,7 @@ pub(in crate::master) fn first_refused(all: &str) -> Option<RefusedJob> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::JobId;
+    use crate::model::{JobId, Pushed};
 
     fn text(line: Vec<u8>) -> String {
         String::from_utf8(line).expect("text")
@@ -371,7 +346,7 @@ mod tests {
 
     #[test]
     fn an_answer_and_an_error_are_a_line_each_under_the_id_as_it_was_written() {
-        let pushed = Answer::Pushed(Pushed { id: JobId(7), deduplicated: false });
+        let pushed = Answer::Pushed(Pushed { id: JobId(7), deduplicated: false, batch: None });
         assert_eq!(
             text(answer("1.0", &Ok(pushed))),
             "{\"jsonrpc\":\"2.0\",\"id\":1.0,\"result\":{\"id\":7,\"job_id\":7,\"deduplicated\":false}}\n"

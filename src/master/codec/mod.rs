@@ -6,6 +6,7 @@
 
 pub(super) mod control;
 pub(super) mod long_lines;
+mod pushing;
 mod worker;
 
 use super::Master;

@@ -2,9 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::control;
+use super::{control, pushing};
 use crate::master::heard::Asking;
-use crate::master::requests::{Asker, Peer, Question};
+use crate::master::requests::{Asker, Peer, Pushing, Question};
 use crate::master::{Master, wall};
 use crate::model::WorkerId;
 use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
@@ -16,12 +16,13 @@ impl Master {
             pipes.asked();
         }
         let asker = Asker { peer: Peer::Worker(id), by: None, under: under.into() };
-        match question(asking) {
-            Ok(Question::Push(mut job)) => {
-                job.pushed_in = job.pushed_in.or_else(|| self.trace_of(id));
-                self.ask(asker, Question::Push(job));
+        match push(asking) {
+            Ok(mut push) => {
+                for job in &mut push.jobs {
+                    job.pushed_in = job.pushed_in.take().or_else(|| self.trace_of(id));
+                }
+                self.ask(asker, Question::Push(push));
             }
-            Ok(question) => self.ask(asker, question),
             Err(error) => self.send_to_worker(id, &control::answer(&asker.under, &Err(error))),
         }
     }
@@ -33,9 +34,9 @@ impl Master {
     }
 }
 
-fn question(asking: &Asking) -> Result<Question, RpcError> {
+fn push(asking: &Asking) -> Result<Pushing, RpcError> {
     match asking {
-        Asking::Push(params) => control::push(params.get(), wall()).map(Question::Push),
+        Asking::Push(params) => pushing::one(params.get(), wall()),
         Asking::Unknown(method) => {
             Err(RpcError { code: METHOD_NOT_FOUND, message: format!("no method `{method}`"), data: None })
         }

@@ -122,7 +122,7 @@ fn said(question: &Question, unnamed: Option<&str>) -> Option<Said> {
         | Question::PushMany { .. }
         | Question::BeginBulk
         | Question::AddToBulk { .. }
-        | Question::CommitBulk(_)
+        | Question::CommitBulk { .. }
         | Question::DropBulk(_)
         // The rest changes nothing.
         | Question::Ping

@@ -38,11 +38,11 @@ impl Master {
                 let pools = self.core.autoscaled(self.time.now());
                 Ok(Some(Answer::Autoscale(pools.into_iter().map(Into::into).collect())))
             }
-            Question::Push(job) => self.push(ticket, vec![job], PushForm::One),
-            Question::PushMany { jobs, ids } => self.push(ticket, jobs, PushForm::Many { ids }),
+            Question::Push(push) => self.push(ticket, push, PushForm::One),
+            Question::PushMany { push, ids } => self.push(ticket, push, PushForm::Many { ids }),
             Question::BeginBulk => self.bulk_begin(ticket),
             Question::AddToBulk { bulk, jobs } => self.bulk_add(ticket, bulk, jobs),
-            Question::CommitBulk(params) => self.bulk_commit(ticket, &params),
+            Question::CommitBulk { bulk, ids, batch } => self.bulk_commit(ticket, bulk, ids, batch),
             Question::DropBulk(bulk) => self.bulk_drop(ticket, bulk),
             Question::Scale(params) => self.scale(ticket, params),
             Question::Spawn(params) => self.spawn_pool(ticket, &params),

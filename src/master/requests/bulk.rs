@@ -12,11 +12,12 @@ use crate::core::{Event, Ticket};
 use crate::master::Master;
 use crate::master::clients::ClientId;
 use crate::master::store_events::Purpose;
+use crate::model::batch::IntoBatch;
 use crate::model::bulk::{BulkOwner, BulkStep, OpenBulk, Opened};
 use crate::model::change::{Reply, Request};
 use crate::model::{BulkId, JobId, NewJob};
 use crate::process::identity;
-use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
+use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone};
 
 /// Jobs opened or removed in one step: a few milliseconds.
 const STEP: u32 = 2000;
@@ -89,14 +90,13 @@ impl Master {
         Ok(None)
     }
 
-    pub(super) fn bulk_commit(&mut self, ticket: Ticket, params: &CommitBulk) -> Begun {
-        let bulk = params.bulk;
+    pub(super) fn bulk_commit(&mut self, ticket: Ticket, bulk: BulkId, ids: bool, batch: IntoBatch) -> Begun {
         let count = self.staged(ticket, bulk)?;
         self.writable()?;
         let done = BulkDone { count, ..BulkDone::default() };
-        let asked = Some(Asked { ticket, ids: params.ids });
+        let asked = Some(Asked { ticket, ids });
         self.requests.bulks.all.insert(bulk, Bulk::Committed { asked, done, opening: false });
-        self.bulk_step(ticket, BulkStep::Commit(bulk), BulkAnswer::Committed { bulk }, true);
+        self.bulk_step(ticket, BulkStep::Commit { bulk, batch: batch.into() }, BulkAnswer::Committed { bulk }, true);
         Ok(None)
     }
 
@@ -159,8 +159,16 @@ impl Master {
                 }
                 self.answer(ticket, Ok(Answer::BulkAdded(BulkAdded { count, first_id: *first })));
             }
-            (BulkAnswer::Committed { bulk }, Reply::Done) if durable => self.open_bulk(bulk),
-            (BulkAnswer::Committed { bulk }, Reply::Done) => self.requests.bulks.unsynced.push_back((batch, bulk)),
+            (BulkAnswer::Committed { bulk }, Reply::Committed(made)) => {
+                if let Some(Bulk::Committed { done, .. }) = self.requests.bulks.all.get_mut(&bulk) {
+                    done.batch = Some(*made);
+                }
+                if durable {
+                    self.open_bulk(bulk);
+                } else {
+                    self.requests.bulks.unsynced.push_back((batch, bulk));
+                }
+            }
             (BulkAnswer::Added { .. }, Reply::Full(full)) => {
                 self.answer(ticket, Err(Refused::Failed(1, full.to_string())));
             }
@@ -171,6 +179,11 @@ impl Master {
             // The connection may still add the jobs without that one.
             (BulkAnswer::Added { .. }, Reply::BadLink(bad)) => {
                 self.answer(ticket, Err(Refused::Failed(bad.why.exit_code(), bad.to_string())));
+            }
+            (BulkAnswer::Committed { bulk }, Reply::BadBatch(refused)) => {
+                self.drop_bulk(bulk, None);
+                let text = format!("nothing was added: {refused}");
+                self.answer(ticket, Err(Refused::Failed(refused.exit_code(), text)));
             }
             (BulkAnswer::Committed { bulk }, Reply::BadLink(bad)) => {
                 self.drop_bulk(bulk, None);

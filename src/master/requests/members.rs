@@ -13,10 +13,11 @@ impl Master {
         let Peer::Client(client) = peer else { return None };
         let (group, owner) = (&self.clients.member(client)?.group, self.clients.owner());
         let text = match question {
-            Question::Push(job) if is_command(job) => command(group, owner),
-            Question::PushMany { jobs, .. } | Question::AddToBulk { jobs, .. } if jobs.iter().any(is_command) => {
+            Question::Push(push) | Question::PushMany { push, .. } if push.all().any(is_command) => {
                 command(group, owner)
             }
+            Question::AddToBulk { jobs, .. } if jobs.iter().any(is_command) => command(group, owner),
+            Question::CommitBulk { batch, .. } if batch.followers().any(is_command) => command(group, owner),
             Question::Ping
             | Question::Status
             | Question::Metrics
@@ -25,7 +26,7 @@ impl Master {
             | Question::PushMany { .. }
             | Question::BeginBulk
             | Question::AddToBulk { .. }
-            | Question::CommitBulk(_)
+            | Question::CommitBulk { .. }
             | Question::DropBulk(_)
             | Question::WaitForJob(_)
             | Question::Operations

@@ -58,7 +58,7 @@ use table::Table;
 pub(super) use begin::unavailable;
 pub(super) use bulk::BulkAnswer;
 pub(super) use push::{PushForm, pushed};
-pub(super) use question::{Answer, Question, Refused};
+pub(super) use question::{Answer, Pushing, Question, Refused};
 
 /// What was asked and is not over. Only the files of this folder look inside.
 #[derive(Debug)]

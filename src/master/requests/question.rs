@@ -2,12 +2,13 @@
 
 use crate::core::Done;
 use crate::master::reader::{self, AboutProcessors};
+use crate::model::batch::IntoBatch;
 use crate::model::leak::TypeMemory;
 use crate::model::operation::Operation;
 use crate::model::processor::ProcessorRun;
 use crate::model::{BulkId, Generation, JobAction, NewJob, OperationId, ProcessorName, Pushed};
 use crate::report::{AutoscaleStatus, Status};
-use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
+use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone};
 use crate::wire::control::{
     ChangedJobs, DebugFor, DebugUntil, Follow, FollowEvents, FollowedEvents, Jobs, NoteFailure, OneJob, PausedQueues,
     PushedMany, Queues, Reload, Restart, Scale, SetQueue, SpawnPool, Stop, Work,
@@ -21,9 +22,9 @@ pub(in crate::master) enum Question {
     Ping,
     Status,
     Metrics,
-    Push(NewJob),
+    Push(Pushing),
     PushMany {
-        jobs: Vec<NewJob>,
+        push: Pushing,
         ids: bool,
     },
     BeginBulk,
@@ -31,7 +32,12 @@ pub(in crate::master) enum Question {
         bulk: BulkId,
         jobs: Vec<NewJob>,
     },
-    CommitBulk(CommitBulk),
+    CommitBulk {
+        bulk: BulkId,
+        /// Whether the answer names the jobs that were there already.
+        ids: bool,
+        batch: IntoBatch,
+    },
     DropBulk(BulkId),
     Scale(Scale),
     /// How do pools scale themselves?
@@ -77,6 +83,20 @@ pub(in crate::master) enum Question {
     Debug(DebugFor),
     /// How much memory do jobs keep?
     Leaks,
+}
+
+/// Jobs to push, and the batch that they are in.
+#[derive(Debug)]
+pub(in crate::master) struct Pushing {
+    pub(in crate::master) jobs: Vec<NewJob>,
+    pub(in crate::master) batch: Option<IntoBatch>,
+}
+
+impl Pushing {
+    /// All jobs that it adds.
+    pub(in crate::master) fn all(&self) -> impl Iterator<Item = &NewJob> {
+        self.jobs.iter().chain(self.batch.iter().flat_map(IntoBatch::followers))
+    }
 }
 
 /// The answer of a question that was not refused.

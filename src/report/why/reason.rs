@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeStruct as _, Serializer};
 
-use crate::model::{Cause, JobId, JobState, Outcome, QueueName};
+use crate::model::{BatchId, Cause, JobId, JobState, Outcome, QueueName};
 
 /// A job that runs, and its worker.
 pub(super) type Holder = (JobId, Option<String>);
@@ -95,6 +95,10 @@ pub enum Reason {
     Blocked {
         by: Vec<(JobId, Option<JobState>)>,
     },
+    /// Comes after a batch that has not ended.
+    AwaitsBatch {
+        batch: BatchId,
+    },
     Retry {
         attempt: u32,
         of: Option<u32>,
@@ -147,6 +151,11 @@ pub enum Reason {
     ParentFailed {
         ago_s: f64,
         by: Option<(JobId, Option<JobState>)>,
+    },
+    /// Cancelled, as it was for a failure and no job of its batch has died.
+    NoneDied {
+        ago_s: f64,
+        batch: BatchId,
     },
     Dead {
         job: JobId,

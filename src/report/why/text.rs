@@ -2,7 +2,7 @@
 
 use super::reason::Holder;
 use super::{Reason, Why, WhyPool, WhyProcessor};
-use crate::model::{Cause, JobId, JobState, Outcome, QueueName};
+use crate::model::{BatchId, Cause, JobId, JobState, Outcome, QueueName};
 use crate::report::events::{did, failed};
 use crate::report::words;
 
@@ -65,6 +65,8 @@ impl Reason {
             Self::Begins { .. } => "begins",
             Self::Scheduled { .. } => "scheduled",
             Self::Blocked { .. } => "blocked",
+            Self::AwaitsBatch { .. } => "batch",
+            Self::NoneDied { .. } => "none_died",
             Self::ParentFailed { .. } => "parent_failed",
             Self::Retry { .. } => "retry",
             Self::Expires { .. } => "expires",
@@ -115,11 +117,11 @@ impl Reason {
             Self::Begins { pool } => format!("pool `{pool}` has a worker that is idle, and begins it at once"),
             Self::Scheduled { due_in_s } => format!("it is due in {}", words::seconds(*due_in_s)),
             Self::Blocked { by } => blocked(by),
+            Self::AwaitsBatch { batch } => format!("it waits until all jobs of batch {batch} have ended"),
+            Self::NoneDied { ago_s, batch } => none_died(&ago(ago_s), *batch),
             Self::ParentFailed { ago_s, by } => parent_failed(&ago(ago_s), by.as_ref()),
             Self::Retry { attempt, of, outcome, cause, error, due_in_s } => {
-                let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
-                let what = failed(*outcome, cause.unwrap_or(Cause::Error), error.as_deref());
-                format!("attempt {attempt}{of} {what}, and the next one is due in {}", words::seconds(*due_in_s))
+                retry((*attempt, *of), &failed(*outcome, cause.unwrap_or(Cause::Error), error.as_deref()), *due_in_s)
             }
             Self::Expires { in_s } => format!("it expires in {} if it has not begun by then", words::seconds(*in_s)),
             Self::Unique { key } => {
@@ -199,6 +201,9 @@ impl Reason {
                 format!("see `queue-work status {pool}`")
             }
             Self::Blocked { by } => blocked_next(by)?,
+            Self::AwaitsBatch { batch } | Self::NoneDied { batch, .. } => {
+                format!("see `queue-work batches show {batch}`")
+            }
             Self::ParentFailed { by, .. } => {
                 let (job, _) =
                     (*by).filter(|(_, state)| matches!(state, Some(JobState::Dead | JobState::Cancelled)))?;
@@ -315,6 +320,15 @@ fn blocked_next(by: &[(JobId, Option<JobState>)]) -> Option<String> {
 fn parent_failed(ago: &str, by: Option<&(JobId, Option<JobState>)>) -> String {
     let by = by.map_or_else(|| "a job that has failed".to_owned(), with_state);
     format!("it was cancelled {ago}, as it comes after {by}")
+}
+
+fn retry((attempt, of): (u32, Option<u32>), what: &str, due_in_s: f64) -> String {
+    let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
+    format!("attempt {attempt}{of} {what}, and the next one is due in {}", words::seconds(due_in_s))
+}
+
+fn none_died(ago: &str, batch: BatchId) -> String {
+    format!("it was cancelled {ago}, as no job of batch {batch} has died")
 }
 
 fn with_state((job, state): &(JobId, Option<JobState>)) -> String {

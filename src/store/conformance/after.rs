@@ -277,7 +277,7 @@ fn stage(kit: &mut Kit, bulk: BulkId, jobs: &[NewJob]) -> Reply {
 }
 
 fn commit_and_open(kit: &mut Kit, bulk: BulkId, limit: u32) {
-    assert!(matches!(kit.one(Request::Bulk(BulkStep::Commit(bulk))), Reply::Done));
+    assert!(matches!(kit.one(Request::Bulk(BulkStep::Commit { bulk, batch: Arc::default() })), Reply::Committed(_)));
     while let Reply::Opened(opened) = kit.one(Request::Bulk(BulkStep::Open { bulk, limit })) {
         if !opened.more {
             break;
@@ -292,7 +292,7 @@ pub(super) fn a_bulk_push_has_refs_forward_and_back_and_circles_are_refused(kit:
     assert!(matches!(stage(kit, bulk, &[linked("a", &[name("z")], cancel), job()]), Reply::Staged { first: JobId(1) }));
     assert_eq!(why(stage(kit, bulk, &[job(), linked("a", &[], cancel)])), (1, LinkError::Twice("a".into())));
     stage(kit, bulk, &[linked("y", &[name("a")], cancel), after(&[name("later")])]);
-    let commit = |kit: &mut Kit| why(kit.one(Request::Bulk(BulkStep::Commit(bulk))));
+    let commit = |kit: &mut Kit| why(kit.one(Request::Bulk(BulkStep::Commit { bulk, batch: Arc::default() })));
     assert_eq!(commit(kit).1, LinkError::UnknownRef("z".into()));
     stage(kit, bulk, &[linked("z", &[], cancel)]);
     assert_eq!(commit(kit), (3, LinkError::UnknownRef("later".into())));
@@ -303,7 +303,7 @@ pub(super) fn a_bulk_push_has_refs_forward_and_back_and_circles_are_refused(kit:
     let bulk = begin(kit);
     stage(kit, bulk, &[linked("a", &[name("b")], cancel), linked("b", &[name("c")], cancel)]);
     stage(kit, bulk, &[linked("c", &[name("a")], cancel)]);
-    let (_, why_not) = why(kit.one(Request::Bulk(BulkStep::Commit(bulk))));
+    let (_, why_not) = why(kit.one(Request::Bulk(BulkStep::Commit { bulk, batch: Arc::default() })));
     assert!(matches!(why_not, LinkError::Circle(_)), "{why_not:?}");
     while matches!(kit.one(Request::Bulk(BulkStep::Drop { bulk, limit: 2 })), Reply::Count(2)) {}
     assert_eq!(kit.totals().blocked, 3);
@@ -320,7 +320,7 @@ pub(super) fn a_bulk_push_that_is_opened_looks_at_what_became_of_parents_meanwhi
     die(kit, &second);
     let children = [4, 5, 6].map(JobId);
     assert_eq!(kit.records.job(children[0]).unwrap().map(|job| job.id), None, "it is not there yet");
-    kit.one(Request::Bulk(BulkStep::Commit(bulk)));
+    kit.one(Request::Bulk(BulkStep::Commit { bulk, batch: Arc::default() }));
     assert_eq!(states(kit, &children), [JobState::Blocked; 3], "counted, and not opened");
     while matches!(kit.one(Request::Bulk(BulkStep::Open { bulk, limit: 1 })), Reply::Opened(opened) if opened.more) {}
     assert_eq!(states(kit, &children), [JobState::Ready, JobState::Cancelled, JobState::Blocked]);

@@ -24,7 +24,7 @@ pub(super) fn stage(kit: &mut Kit, bulk: BulkId, jobs: impl Into<Arc<[NewJob]>>)
 }
 
 pub(super) fn commit(kit: &mut Kit, bulk: BulkId) {
-    assert!(matches!(kit.one(Request::Bulk(BulkStep::Commit(bulk))), Reply::Done));
+    assert!(matches!(kit.one(Request::Bulk(BulkStep::Commit { bulk, batch: Arc::default() })), Reply::Committed(_)));
 }
 
 pub(super) fn open(kit: &mut Kit, bulk: BulkId, limit: u32) -> Opened {
@@ -90,7 +90,11 @@ pub(super) fn a_bulk_push_is_there_as_a_whole_with_its_commit(kit: &mut Kit) {
     assert_eq!(kit.store.bulks().unwrap(), []);
     assert_eq!(kit.store.next_due().unwrap(), Some(kit.later(9)));
     assert_eq!(kit.claim(9).iter().map(|job| job.id.0).collect::<Vec<_>>(), [3, 6]);
-    for step in [BulkStep::Commit(bulk), BulkStep::Open { bulk, limit: 1 }, BulkStep::Drop { bulk, limit: 1 }] {
+    for step in [
+        BulkStep::Commit { bulk, batch: Arc::default() },
+        BulkStep::Open { bulk, limit: 1 },
+        BulkStep::Drop { bulk, limit: 1 },
+    ] {
         assert!(matches!(kit.one(Request::Bulk(step)), Reply::Missing));
     }
 }
@@ -105,7 +109,7 @@ pub(super) fn what_is_dropped_leaves_nothing_and_its_ids_are_not_given_again(kit
     assert_eq!(kit.store.bulks().unwrap().len(), 1, "half of it is gone, and it can be gone on with");
     assert!(drop_some(kit, bulk, 2) < 2);
     assert_eq!((kit.store.bulks().unwrap(), ids(kit)), (vec![], vec![alone.0]));
-    for step in [BulkStep::Stage { bulk, jobs: [job()].into() }, BulkStep::Commit(bulk)] {
+    for step in [BulkStep::Stage { bulk, jobs: [job()].into() }, BulkStep::Commit { bulk, batch: Arc::default() }] {
         assert!(matches!(kit.one(Request::Bulk(step)), Reply::Missing), "who goes on hears that it is gone");
     }
     assert_eq!(kit.push_one(unique("k")), JobId(7));
@@ -118,7 +122,7 @@ pub(super) fn a_bulk_push_of_which_a_part_was_dropped_can_neither_grow_nor_be_co
     let bulk = begin(kit);
     stage(kit, bulk, vec![job(); 3]);
     assert_eq!(drop_some(kit, bulk, 2), 2);
-    for step in [BulkStep::Stage { bulk, jobs: [job()].into() }, BulkStep::Commit(bulk)] {
+    for step in [BulkStep::Stage { bulk, jobs: [job()].into() }, BulkStep::Commit { bulk, batch: Arc::default() }] {
         assert!(matches!(kit.one(Request::Bulk(step)), Reply::Stale));
     }
     assert!(drop_some(kit, bulk, 2) < 2);
@@ -130,7 +134,7 @@ pub(super) fn a_bulk_push_that_is_committed_cannot_be_dropped_or_added_to(kit: &
     stage(kit, bulk, [job()]);
     commit(kit, bulk);
     let stage = BulkStep::Stage { bulk, jobs: [job()].into() };
-    for step in [stage, BulkStep::Commit(bulk), BulkStep::Drop { bulk, limit: 9 }] {
+    for step in [stage, BulkStep::Commit { bulk, batch: Arc::default() }, BulkStep::Drop { bulk, limit: 9 }] {
         assert!(matches!(kit.one(Request::Bulk(step)), Reply::Stale));
     }
     // By another process, after the one that pushed is gone.

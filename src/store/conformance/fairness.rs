@@ -171,7 +171,7 @@ pub(super) fn what_is_pushed_in_bulk_is_opened_in_the_lanes_of_keys(kit: &mut Ki
     let Reply::Begun(bulk) = kit.one(Request::Bulk(BulkStep::Begin(super::bulk::owner()))) else { panic!() };
     let jobs: Vec<NewJob> = ["a", "a", "a", "b"].map(keyed).into();
     kit.one(Request::Bulk(BulkStep::Stage { bulk, jobs: jobs.into() }));
-    kit.one(Request::Bulk(BulkStep::Commit(bulk)));
+    kit.one(Request::Bulk(BulkStep::Commit { bulk, batch: Arc::default() }));
     kit.one(Request::Bulk(BulkStep::Open { bulk, limit: 9 }));
     assert_eq!(keys_of(kit, 9), ["a", "b", "a", "a"]);
     assert_eq!(kit.totals().ready, 0);

@@ -129,7 +129,7 @@ pub(super) fn what_was_pushed_in_bulk_is_counted_and_opened_in_its_lanes(kit: &m
         let Reply::Begun(bulk) = kit.one(Request::Bulk(BulkStep::Begin(super::bulk::owner()))) else { panic!() };
         let jobs = Arc::new([of("mail"), of("exec"), of("resize"), of("exec")]);
         kit.one(Request::Bulk(BulkStep::Stage { bulk, jobs }));
-        kit.one(Request::Bulk(BulkStep::Commit(bulk)));
+        kit.one(Request::Bulk(BulkStep::Commit { bulk, batch: Arc::default() }));
         assert_eq!((kit.totals().ready, kit.totals().commands), (4, 2));
         while let Reply::Opened(opened) = kit.one(Request::Bulk(BulkStep::Open { bulk, limit: 3 })) {
             if !opened.more {

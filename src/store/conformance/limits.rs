@@ -153,10 +153,10 @@ pub(super) fn a_bulk_push_beyond_the_room_of_a_queue_is_not_committed(kit: &mut 
         "more than there is room for in any case"
     );
     assert!(matches!(kit.one(stage(2)), Reply::Staged { .. }));
-    let commit = Request::Bulk(BulkStep::Commit(bulk));
+    let commit = Request::Bulk(BulkStep::Commit { bulk, batch: Arc::default() });
     assert!(matches!(kit.one(commit.clone()), Reply::Full(Full { pushed: 4, ready: 0, .. })));
     set(kit, &[("max_ready", "off")], None);
-    assert!(matches!(kit.one(commit), Reply::Done));
+    assert!(matches!(kit.one(commit), Reply::Committed(_)));
     assert_eq!(kit.totals().ready, 4);
 }
 

@@ -6,6 +6,7 @@
 mod after;
 mod audit;
 mod autoscale_log;
+mod batches;
 mod bulk;
 mod call_log;
 mod checks;
@@ -380,6 +381,10 @@ suite! {
         a_blocked_job_can_be_changed_cancelled_and_expires, the_results_of_parents_come_with_the_claim_also_when_they_are_gone,
         a_bulk_push_has_refs_forward_and_back_and_circles_are_refused, a_bulk_push_that_is_opened_looks_at_what_became_of_parents_meanwhile,
         who_comes_after_a_job_that_was_there_already_comes_after_that_one, what_is_free_is_claimed_within_the_same_batch;
+    batches: a_batch_counts_its_jobs_by_state_until_they_are_gone, what_comes_after_a_batch_runs_once_when_all_have_ended,
+        what_is_for_a_failure_is_cancelled_where_none_has_died, jobs_join_a_batch_that_is_open_and_no_other,
+        a_bulk_push_is_a_batch, a_batch_that_is_searched_in_steps_ends_also_after_a_restart, a_job_that_is_retried_is_waited_for_again, a_batch_goes_with_its_last_job,
+        many_jobs_are_counted_by_a_walk_over_what_waits;
     operations: how_far_an_operation_is_is_kept_as_it_was_told_last, of_very_many_operations_the_newest_stay;
     table_rows: rows_of_tables_are_kept_as_they_were_told_last;
     traces: a_job_keeps_its_trace_through_all_its_runs, a_job_of_a_bulk_push_keeps_its_trace, a_run_keeps_its_span;

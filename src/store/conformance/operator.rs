@@ -100,10 +100,14 @@ pub(super) fn a_retried_job_starts_anew(kit: &mut Kit) {
 pub(super) fn a_retried_job_takes_its_key_again_if_it_is_free(kit: &mut Kit) {
     let first = kit.job_in(JobState::Dead, unique("k"));
     kit.one(Request::retry(first));
-    assert_eq!(kit.push([unique("k")]), [Pushed { id: first, deduplicated: true }]);
+    assert_eq!(kit.push([unique("k")]), [Pushed { id: first, deduplicated: true, batch: None }]);
     kit.one(Change::cancel(first));
     kit.one(Request::retry(first));
-    assert_eq!(kit.push([unique("k")]), [Pushed { id: first, deduplicated: true }], "taken again after a cancellation");
+    assert_eq!(
+        kit.push([unique("k")]),
+        [Pushed { id: first, deduplicated: true, batch: None }],
+        "taken again after a cancellation"
+    );
 }
 
 pub(super) fn a_job_whose_key_another_unfinished_job_has_is_not_retried_in_any_state_of_that(kit: &mut Kit) {
@@ -114,9 +118,17 @@ pub(super) fn a_job_whose_key_another_unfinished_job_has_is_not_retried_in_any_s
             let second = kit.job_in(state, unique(&key));
             assert!(matches!(kit.one(Request::retry(first)), Reply::Held { by } if by == second), "{key}");
             assert_eq!(kit.state(first), Some(ended), "{key}");
-            assert_eq!(kit.push([unique(&key)]), [Pushed { id: second, deduplicated: true }], "the key stays");
+            assert_eq!(
+                kit.push([unique(&key)]),
+                [Pushed { id: second, deduplicated: true, batch: None }],
+                "the key stays"
+            );
             kit.one(Request::delete(first));
-            assert_eq!(kit.push([unique(&key)]), [Pushed { id: second, deduplicated: true }], "the key stays");
+            assert_eq!(
+                kit.push([unique(&key)]),
+                [Pushed { id: second, deduplicated: true, batch: None }],
+                "the key stays"
+            );
             while let Some(job) = kit.claim(1).pop() {
                 kit.succeed(&Arc::new(job));
             }

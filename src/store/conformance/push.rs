@@ -80,7 +80,7 @@ pub(super) fn a_unique_key_gives_back_the_unfinished_job(kit: &mut Kit) {
     let id = kit.push_one(unique("k"));
     for other in [queue("other"), QueueName::default()] {
         let pushed = kit.push([NewJob { queue: other, ..unique("k") }]);
-        assert_eq!(pushed, [Pushed { id, deduplicated: true }]);
+        assert_eq!(pushed, [Pushed { id, deduplicated: true, batch: None }]);
     }
     assert_eq!(kit.claim(9).len(), 1);
     assert!(kit.push([unique("k")])[0].deduplicated, "a running job is unfinished");

@@ -10,7 +10,7 @@ use crate::model::graph::Side;
 use crate::model::job::Progress;
 use crate::model::limit_record::{Override, PausedKey};
 use crate::model::{BulkId, JobAction, Setting};
-use crate::store::{FailureFilter, WorkerFilter};
+use crate::store::{BatchFilter, FailureFilter, WorkerFilter};
 
 /// Queue and type, due, expiry and unique key of a job.
 type Rough = ((u8, u8), Option<i64>, Option<i64>, Option<u8>);
@@ -84,6 +84,7 @@ enum Step {
         served: Vec<u8>,
     },
     PushLinked(Linked),
+    PushInto(Linked, u8),
     Stage {
         bulk: i64,
         jobs: Linked,
@@ -130,6 +131,7 @@ fn step() -> impl Strategy<Value = Step> {
             |(succeeded, dead, runs, limit, served)| Step::Prune { succeeded, dead, runs, limit, served }
         ),
         4 => linked().prop_map(Step::PushLinked),
+        5 => (linked(), 0..12_u8).prop_map(|(jobs, batch)| Step::PushInto(jobs, batch)),
         3 => (0..4_i64, linked()).prop_map(|(bulk, jobs)| Step::Stage { bulk, jobs }),
         6 => (1..4_i64, 0..6_u8, 1..4_u32).prop_map(|(bulk, how, limit)| Step::Bulk { bulk, how, limit }),
         2 => (any::<bool>(), -5..6_i64, 0..4_u32).prop_map(|(expiry, by, limit)| Step::Shift { expiry, by, limit }),
@@ -168,6 +170,7 @@ fn op(kit: &mut Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
         .into(),
         Step::Limit { set, queue, limits, until } => limit(kit, *set, *queue, *limits, *until),
         Step::PushLinked(jobs) => Request::Push(with_links(kit, jobs, 0)).into(),
+        Step::PushInto(jobs, n) => super::batches::push_op(kit, with_links(kit, jobs, 0), *n),
         Step::NameType(n) => Change::NameTypes(Arc::new([kind(*n).into()].into())).into(),
         Step::Sort => Change::Sort { limit: 1000 }.into(),
         Step::Claim { takes, lanes, total, at_once, max_bytes } => Change::Claim(Claim {
@@ -183,13 +186,7 @@ fn op(kit: &mut Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
             let job = current(*claim)?;
             let mut c = job.counters;
             c.attempts += 1;
-            let (outcome, next) = match how {
-                0..=2 => (Outcome::Succeeded, Next::Succeeded),
-                3 => (Outcome::Crashed, Next::Ready),
-                4 => (Outcome::Failed, Next::RetryAt(kit.later(2))),
-                5 => (Outcome::TimedOut, Next::Dead(Cause::MaxAttempts)),
-                _ => (Outcome::Cancelled, Next::Cancelled(Cause::Cancelled)),
-            };
+            let (outcome, next) = end_of_run(kit, *how);
             kit.finish_op(job, outcome, next, c).into()
         }
         Step::Unclaim { claim } => current(*claim).map(|c| Change::Unclaim { job: c.id, run: c.run })?.into(),
@@ -223,11 +220,21 @@ fn op(kit: &mut Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
             let jobs = with_links(kit, jobs, *bulk);
             Request::Bulk(BulkStep::Stage { bulk: BulkId(*bulk), jobs }).into()
         }
-        Step::Bulk { bulk, how, limit } => Request::Bulk(bulk_step(BulkId(*bulk), *how, *limit)).into(),
+        Step::Bulk { bulk, how, limit } => Request::Bulk(bulk_step(kit, BulkId(*bulk), *how, *limit)).into(),
         Step::Shift { expiry, by, limit } => Change::Shift(shift(kit, *expiry, *by, *limit)).into(),
         Step::Processor(deed) => super::random_processors::op(kit, deed),
         Step::Pass(_) | Step::Restart => return None,
     })
+}
+
+fn end_of_run(kit: &Kit, how: u8) -> (Outcome, Next) {
+    match how {
+        0..=2 => (Outcome::Succeeded, Next::Succeeded),
+        3 => (Outcome::Crashed, Next::Ready),
+        4 => (Outcome::Failed, Next::RetryAt(kit.later(2))),
+        5 => (Outcome::TimedOut, Next::Dead(Cause::MaxAttempts)),
+        _ => (Outcome::Cancelled, Next::Cancelled(Cause::Cancelled)),
+    }
 }
 
 fn pause_key(kit: &Kit, queue: u8, key: u8, paused: bool) -> Op {
@@ -286,11 +293,11 @@ fn with_links(kit: &Kit, jobs: &Linked, bulk: i64) -> Arc<[NewJob]> {
     linked.collect()
 }
 
-fn bulk_step(bulk: BulkId, how: u8, limit: u32) -> BulkStep {
+fn bulk_step(kit: &Kit, bulk: BulkId, how: u8, limit: u32) -> BulkStep {
     match how {
         0 => BulkStep::Begin(super::bulk::owner()),
         1 => BulkStep::Drop { bulk, limit },
-        2 => BulkStep::Commit(bulk),
+        2 => BulkStep::Commit { bulk, batch: super::batches::into(kit, limit as u8 * 2 - 2) },
         _ => BulkStep::Open { bulk, limit },
     }
 }
@@ -314,10 +321,11 @@ fn everything(kit: &mut Kit, limited: &BTreeSet<QueueName>) -> String {
         .flat_map(|job| [(job.id, Side::Parents), (job.id, Side::Children)])
         .map(|(id, side)| kit.records.links(id, side, 5).unwrap())
         .collect();
+    let batches = kit.records.batches(&BatchFilter::default()).unwrap();
     let now = kit.at();
     let failures = kit.records.failures(&FailureFilter::default(), now).unwrap();
     format!(
-        "{failures:#?}{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}{bulks:?}{links:?}{processors}{}",
+        "{failures:#?}{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}{bulks:?}{links:?}{batches:#?}{processors}{}",
         super::random_lists::lists(kit, &jobs)
     )
 }

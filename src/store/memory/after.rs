@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::state::{Job, Place, State};
 use crate::model::after::{After, AfterFailed, BadLink, LinkError, Links, Parent, ParentResults, Standing, circle};
+use crate::model::batch::REF;
 use crate::model::change::Settled;
 use crate::model::graph::{Link, Side};
 use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
-use crate::model::{BulkId, Cause, JobId, JobState, NewJob, Outcome, UnixMicros};
+use crate::model::{BatchId, BulkId, Cause, JobId, JobState, NewJob, Outcome, UnixMicros};
 use crate::store::TOLD_AT_ONCE;
 
 /// How a parent stands to a job.
@@ -29,10 +30,10 @@ pub(super) struct Waits {
     /// Parents whose children are yet to be told, and after which child to go on.
     settling: BTreeMap<i64, i64>,
     /// Of the batch in hand.
-    fates: VecDeque<(i64, i64)>,
-    left: u32,
+    pub(super) fates: VecDeque<(i64, i64)>,
+    pub(super) left: u32,
     linked: Option<bool>,
-    settled: Settled,
+    pub(super) settled: Settled,
     now: UnixMicros,
 }
 
@@ -95,6 +96,9 @@ impl State {
 
     pub(super) fn settle(&mut self) {
         while let Some((parent, after)) = self.waits.fates.pop_front() {
+            if parent > 0 && after == 0 {
+                self.look_on(parent);
+            }
             let rows = self.waits.children(parent, after, self.waits.left);
             if rows.len() < self.waits.left as usize {
                 self.waits.settling.remove(&parent);
@@ -106,7 +110,7 @@ impl State {
             if rows.is_empty() {
                 continue;
             }
-            let state = self.find(parent);
+            let state = if parent > 0 { self.find(parent) } else { None };
             for (child, wait) in rows {
                 self.tell(parent, state, child, &wait);
             }
@@ -120,6 +124,7 @@ impl State {
             self.waits.fates.push_back((parent, child));
             self.settle();
         }
+        self.search_on();
     }
 
     /// The state of a job, which is opened if it is not.
@@ -133,7 +138,8 @@ impl State {
             return;
         }
         if wait.open != Standing::Gone {
-            self.waits.set(child, parent, Standing::of(state, wait.failed));
+            let batch = BatchId::of_parent(JobId(parent)).map(|batch| self.standing_of_batch(batch, child));
+            self.waits.set(child, parent, batch.unwrap_or_else(|| Standing::of(state, wait.failed)));
         }
         if self.find(child).is_some() {
             self.put_where_it_belongs(child, wait.failed);
@@ -173,6 +179,7 @@ impl State {
         self.take(id);
         job.place = Place::Blocked;
         self.put(id, job);
+        self.reopens(id);
         self.changes_fate(id);
         true
     }
@@ -246,9 +253,19 @@ impl State {
         wait.name = name.map(Into::into).or_else(|| wait.name.take());
     }
 
+    /// A job that comes after a batch is pushed.
+    pub(super) fn link_batch(&mut self, id: i64, batch: BatchId, name: &str, failed: AfterFailed) {
+        self.waits.linked = Some(true);
+        self.link_one(id, batch.as_parent().0, Some(name), Standing::Open, failed);
+    }
+
     pub(super) fn results_for(&mut self, id: i64) -> Option<Box<ParentResults>> {
         let mut results: Option<Box<ParentResults>> = None;
         for (parent, wait) in self.waits.parents(id) {
+            if let Some(batch) = BatchId::of_parent(JobId(*parent)) {
+                results.get_or_insert_default().add(REF, self.batch_end(batch).as_deref());
+                continue;
+            }
             let last =
                 self.runs.values().rev().find(|run| run.job == *parent).filter(|run| run.outcome == Outcome::Succeeded);
             let result = last.and_then(|run| run.detail.result.as_deref()).unwrap_or("null");
@@ -265,7 +282,7 @@ impl State {
             .all
             .iter()
             .flat_map(|(job, parents)| parents.iter().map(move |(after, wait)| (job, after, wait)));
-        let of = all.filter(|(job, after, _)| id == if side == Side::Parents { **job } else { **after });
+        let of = all.filter(|(job, after, _)| **after > 0 && id == if side == Side::Parents { **job } else { **after });
         let mut of: Vec<_> = of.collect();
         // What is open comes first, and is told apart.
         let order = |open: Standing| (open == Standing::Done, open);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::after::Refs;
 use super::push::wait_of;
 use super::state::{Bulk, Job, Place, State};
+use crate::model::batch::IntoBatch;
 use crate::model::bulk::{BulkStep, OpenBulk, Opened};
 use crate::model::change::Reply;
 use crate::model::{BulkId, JobId, Lane, NewJob, UnixMicros};
@@ -37,7 +38,9 @@ impl State {
                 self.bulks.insert(self.bulk_high, bulk);
                 return Reply::Begun(BulkId(self.bulk_high));
             }
-            BulkStep::Stage { bulk, .. } | BulkStep::Commit(bulk) | BulkStep::Drop { bulk, .. } => (*bulk, false),
+            BulkStep::Stage { bulk, .. } | BulkStep::Commit { bulk, .. } | BulkStep::Drop { bulk, .. } => {
+                (*bulk, false)
+            }
             BulkStep::Open { bulk, .. } => (*bulk, true),
         };
         match self.bulks.get(&bulk.0) {
@@ -50,8 +53,8 @@ impl State {
             BulkStep::Begin(_) => Reply::Missing,
             BulkStep::Stage { jobs, .. } if let Some(full) = self.full_of(jobs, at) => full,
             BulkStep::Stage { jobs, .. } => self.stage(bulk, jobs, at),
-            BulkStep::Commit(_) if let Some(full) = self.full_of_bulk(bulk) => full,
-            BulkStep::Commit(_) => self.commit_bulk(bulk),
+            BulkStep::Commit { .. } if let Some(full) = self.full_of_bulk(bulk) => full,
+            BulkStep::Commit { batch, .. } => self.commit_bulk(bulk, batch, at),
             BulkStep::Open { limit, .. } => self.open_bulk(bulk, *limit),
             BulkStep::Drop { limit, .. } => self.drop_bulk(bulk, *limit),
         }
@@ -101,10 +104,14 @@ impl State {
         if jobs.is_empty() { Reply::Count(0) } else { Reply::Staged { first: JobId(first) } }
     }
 
-    fn commit_bulk(&mut self, bulk: BulkId) -> Reply {
+    fn commit_bulk(&mut self, bulk: BulkId, into: &IntoBatch, at: UnixMicros) -> Reply {
         if let Err(bad) = self.resolve_staged(bulk) {
             return Reply::BadLink(bad);
         }
+        let joined = match self.can_join(into) {
+            Ok(joined) => joined,
+            Err(refused) => return Reply::BadBatch(refused),
+        };
         let mut jobs = Vec::new();
         if let Some(bulk) = self.bulks.get_mut(&bulk.0) {
             bulk.committed = true;
@@ -114,7 +121,7 @@ impl State {
             self.queue(&job.new.queue).totals.pushed_total += 1;
             self.put(id, job);
         }
-        Reply::Done
+        Reply::Committed(self.put_bulk(bulk, joined, into, at))
     }
 
     fn open_bulk(&mut self, bulk: BulkId, limit: u32) -> Reply {

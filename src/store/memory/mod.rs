@@ -6,6 +6,7 @@
 mod after;
 mod audit;
 mod autoscale_log;
+mod batches;
 mod bulk;
 mod call_log;
 mod claim;

@@ -62,6 +62,7 @@ impl State {
         match request {
             Request::Push(jobs) if let Some(full) = self.full_of(jobs, at) => full,
             Request::Push(jobs) => self.push_all(jobs, at),
+            Request::PushInto { jobs, batch } => self.push_into(jobs, batch, at),
             Request::Bulk(step) => self.bulk(step, at),
             Request::Act { job, only, action } => self.act(*job, *only, action, ours, at),
             Request::Pause { queue, paused } => {
@@ -250,6 +251,7 @@ impl State {
             };
             self.put(id.0, job);
             if is_over {
+                self.reopens(id.0);
                 self.changes_fate(id.0);
             }
         }

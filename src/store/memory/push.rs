@@ -28,8 +28,18 @@ impl State {
 
     /// One with parents is blocked until these were looked at.
     pub(super) fn push(&mut self, new: &NewJob, run: Option<ProcessorRunId>, at: UnixMicros) -> Pushed {
+        self.push_as(new, new.has_parents(), run, at)
+    }
+
+    pub(super) fn push_as(
+        &mut self,
+        new: &NewJob,
+        blocked: bool,
+        run: Option<ProcessorRunId>,
+        at: UnixMicros,
+    ) -> Pushed {
         if let Some(&id) = new.unique.as_deref().and_then(|key| self.uniques.get(key)) {
-            return Pushed { id: JobId(id), deduplicated: true };
+            return Pushed { id: JobId(id), deduplicated: true, batch: None };
         }
         self.job_high += 1;
         self.queue(&new.queue).totals.pushed_total += 1;
@@ -51,11 +61,11 @@ impl State {
             progress: None,
             processor_run: run,
         };
-        if new.has_parents() {
+        if blocked {
             job.place = Place::Blocked;
         }
         self.put(id, job);
-        Pushed { id: JobId(id), deduplicated: false }
+        Pushed { id: JobId(id), deduplicated: false, batch: None }
     }
 }
 

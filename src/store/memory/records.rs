@@ -11,6 +11,7 @@ use super::MemoryStore;
 use super::state::{Job, Place, Run, State};
 use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
+use crate::model::batch::BatchRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::graph::{Link, Side};
 use crate::model::job::SHOWN_PARENTS;
@@ -19,12 +20,12 @@ use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
 use crate::model::{
-    ArgsSearch, Counters, Detail, FailureRecord, Fingerprint, Generation, JobId, JobRecord, JobState, ProcessorName,
-    ProcessorRunId, QueueName, QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
+    ArgsSearch, BatchId, Counters, Detail, FailureRecord, Fingerprint, Generation, JobId, JobRecord, JobState,
+    ProcessorName, ProcessorRunId, QueueName, QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
 };
 use crate::store::{
-    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, ErrorFilter, FailureFilter, History, HistoryFilter, JobFilter,
-    KeyFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    AuditFilter, AutoscaleFilter, BatchFilter, CallFilter, DeadGroup, ErrorFilter, FailureFilter, History,
+    HistoryFilter, JobFilter, KeyFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 
 fn json(text: String) -> Result<Box<RawValue>, StoreError> {
@@ -74,6 +75,7 @@ impl State {
                 (run.cause, run.detail.error.clone(), Some(run.ended_at).filter(|_| job.state().is_final()))
             }),
         };
+        let jobs = || self.waits.parents(id).filter(|(parent, _)| **parent > 0);
         let told = last.filter(|_| error.is_some()).map(|run| &run.detail);
         let result = last.filter(|_| job.state() == JobState::Succeeded).and_then(|run| run.detail.result.clone());
         Ok(JobRecord {
@@ -88,8 +90,10 @@ impl State {
             key: job.new.key.as_deref().map(str::to_owned),
             traceparent: job.new.pushed_in.as_deref().map(ToString::to_string),
             tracestate: job.new.pushed_in.as_deref().and_then(|context| context.state.as_deref()).map(str::to_owned),
-            after: self.waits.parents(id).map(|(parent, _)| JobId(*parent)).take(SHOWN_PARENTS).collect(),
-            after_failed: self.waits.failed(id),
+            batch: self.batches.of_job(id),
+            after: jobs().map(|(parent, _)| JobId(*parent)).take(SHOWN_PARENTS).collect(),
+            after_batch: self.waits.parents(id).find_map(|(parent, _)| BatchId::of_parent(JobId(*parent))),
+            after_failed: self.waits.failed(id).filter(|_| jobs().next().is_some()),
             counters: Counters { releases_in_a_row: 0, ..job.past.unwrap_or_default() },
             max_attempts: job.max_attempts,
             timeout_s: job.new.timeout.map(|t| t.as_micros() as f64 / 1e6),
@@ -254,6 +258,10 @@ impl Records for MemoryStore {
 
     fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<DeedRecord>, StoreError> {
         Ok(self.state().list_audit(filter))
+    }
+
+    fn batches(&mut self, filter: &BatchFilter) -> Result<Vec<BatchRecord>, StoreError> {
+        Ok(self.state().list_batches(filter))
     }
 
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {

@@ -217,6 +217,7 @@ pub(super) struct State {
     expiring: BTreeSet<(i64, i64)>,
     pub(super) limits: BTreeMap<QueueName, Limits>,
     pub(super) waits: Waits,
+    pub(super) batches: super::batches::Batches,
     pub(super) keys: Keys,
     pub(super) bulks: BTreeMap<i64, Bulk>,
     pub(super) bulk_high: i64,
@@ -363,7 +364,7 @@ impl State {
     pub(super) fn next_due(&self) -> Option<i64> {
         let first = |set: &BTreeSet<(i64, i64)>| set.first().map(|(at, _)| *at);
         let set = self.limits_end().map(|at| at.0);
-        let settling = self.waits.is_settling().then_some(0);
+        let settling = (self.waits.is_settling() || self.batches.is_searching()).then_some(0);
         first(&self.scheduled).into_iter().chain(first(&self.expiring)).chain(set).chain(settling).min()
     }
 

@@ -159,7 +159,7 @@ impl State {
         removed += self.prune_queues(keep, served);
         removed += self.prune_processor_runs(keep, keep_runs) + self.prune_history(at);
         removed += self.prune_autoscale_log(keep, at) + self.prune_call_log(keep, at) + self.prune_operations(keep);
-        removed += self.prune_audit(keep);
+        removed += self.prune_audit(keep) + self.prune_batches(keep, at);
         Reply::Count(removed.max(usize::from(more)) as u64)
     }
 

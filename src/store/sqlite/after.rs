@@ -16,10 +16,11 @@ use super::ended::End;
 use super::names::maybe_text;
 use super::{codes, sql};
 use crate::model::after::{After, AfterFailed, BadLink, LinkError, Links, Parent, ParentResults, Standing};
+use crate::model::batch::REF;
 use crate::model::graph::{Link, Side};
 use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
-use crate::model::{Cause, JobId, JobState, NewJob};
+use crate::model::{BatchId, Cause, JobId, JobState, NewJob};
 
 /// One step into the key of `waits`; once per transaction.
 const ANY: &str = "SELECT 1 FROM waits LIMIT 1";
@@ -64,8 +65,8 @@ const ADOPT: &str = "UPDATE OR REPLACE waits SET parent = ?2 WHERE parent = ?1 A
 
 /// `waits_open`, then the rest by the key of `waits`.
 const PARENT_LINKS: &str = "SELECT * FROM (SELECT job, parent, name, 1 FROM waits INDEXED BY waits_open \
-     WHERE job = ?1 AND open > 0 ORDER BY open, parent) UNION ALL SELECT * FROM (SELECT job, parent, name, 0 FROM waits \
-     WHERE job = ?1 AND open = 0 ORDER BY parent) LIMIT ?2";
+     WHERE job = ?1 AND open > 0 AND parent > 0 ORDER BY open, parent) UNION ALL SELECT * FROM (SELECT job, parent, name, 0 FROM waits \
+     WHERE job = ?1 AND open = 0 AND parent > 0 ORDER BY parent) LIMIT ?2";
 /// `waits_by_parent`.
 const CHILD_LINKS: &str = "SELECT job, parent, name, open > 0 FROM waits INDEXED BY waits_by_parent \
      WHERE parent = ?1 ORDER BY job LIMIT ?2";
@@ -119,6 +120,9 @@ impl Batch<'_> {
     /// Tells children, as far as this transaction may; the others later.
     pub(super) fn settle(&mut self) -> Result<()> {
         while let Some((parent, after)) = self.fates.pop_front() {
+            if parent > 0 && after == 0 {
+                self.look_on(parent)?;
+            }
             let rows = self.children(parent, after)?;
             if rows.len() < self.settles as usize {
                 self.run(SETTLING_DELETE, [parent])?;
@@ -129,7 +133,8 @@ impl Batch<'_> {
             }
             self.settles -= rows.len() as u32;
             if !rows.is_empty() {
-                let state = self.place(parent)?.map(|place| place.state);
+                let batch = BatchId::of_parent(JobId(parent));
+                let state = if batch.is_some() { None } else { self.place(parent)?.map(|place| place.state) };
                 rows.iter().try_for_each(|row| self.tell(parent, state, row))?;
             }
         }
@@ -145,7 +150,7 @@ impl Batch<'_> {
             self.fates.push_back(next);
             self.settle()?;
         }
-        Ok(())
+        self.search_on()
     }
 
     fn children(&self, parent: i64, after: i64) -> Result<Vec<Wait>> {
@@ -156,7 +161,10 @@ impl Batch<'_> {
         if row.open == Standing::Done {
             return Ok(());
         }
-        let open = Standing::of(state, row.failed);
+        let open = match BatchId::of_parent(JobId(parent)) {
+            Some(batch) => self.standing_of_batch(batch, row.job)?,
+            None => Standing::of(state, row.failed),
+        };
         if open != row.open && row.open != Standing::Gone {
             self.run(SET, (row.job, parent, open as i64))?;
         }
@@ -214,6 +222,7 @@ impl Batch<'_> {
         if let Some(expires_at) = place.expires_at.filter(|_| !place.at.tried) {
             self.run(sql::EXPIRING_ADD, (expires_at, id))?;
         }
+        self.reopens(id)?;
         self.changes_fate(id)?;
         Ok(true)
     }
@@ -351,6 +360,10 @@ impl Batch<'_> {
         let mut results: Option<Box<ParentResults>> = None;
         while let Some(row) = rows.next()? {
             let (parent, is_there): (i64, bool) = (row.get(0)?, row.get(2)?);
+            if let Some(batch) = BatchId::of_parent(JobId(parent)) {
+                results.get_or_insert_default().add(REF, self.batch_end(batch)?.as_deref());
+                continue;
+            }
             let name = maybe_text(row, 1)?.unwrap_or_else(|| parent.to_string());
             let result = maybe_text(row, 3)?.unwrap_or_else(|| "null".to_owned());
             results.get_or_insert_default().add(&name, Some(&*result).filter(|_| is_there));

@@ -52,6 +52,7 @@ impl Batch<'_> {
     fn apply_request(&mut self, request: &Request) -> rusqlite::Result<Reply> {
         match request {
             Request::Push(jobs) => self.push(jobs),
+            Request::PushInto { jobs, batch } => self.push_into(jobs, batch),
             Request::Bulk(step) => self.bulk(step),
             Request::Act { job, only, action } => self.act(*job, *only, action),
             Request::Pause { queue, paused } => self.pause(queue, *paused),

@@ -113,6 +113,8 @@ pub(super) struct Batch<'c> {
     pub(super) ended_runs: Vec<EndedRun>,
     /// Whether any job comes after another, once it was asked for.
     pub(super) linked: Option<bool>,
+    /// Whether any batch watches a job, once it was asked for.
+    pub(super) watched: Option<bool>,
     /// Jobs whose children are to be told what became of them, each with the child after which to go on.
     pub(super) fates: VecDeque<(i64, i64)>,
     /// How many children this transaction may tell.
@@ -146,6 +148,7 @@ impl<'c> Batch<'c> {
             forgotten: Vec::new(),
             ended_runs: Vec::new(),
             linked: None,
+            watched: None,
             fates: VecDeque::new(),
             settles: TOLD_AT_ONCE,
             settled: Settled::default(),

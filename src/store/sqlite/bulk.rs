@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Result};
 
 use super::batch::{Batch, Waiting};
 use super::{lanes, sql};
+use crate::model::batch::IntoBatch;
 use crate::model::bulk::{BulkOwner, BulkStep, OpenBulk, Opened};
 use crate::model::change::Reply;
 use crate::model::{BulkId, JobId, NewJob};
@@ -55,7 +56,7 @@ impl Batch<'_> {
         match step {
             BulkStep::Begin(owner) => self.begin_bulk(owner),
             BulkStep::Stage { bulk, jobs } => self.stage(*bulk, jobs),
-            BulkStep::Commit(bulk) => self.commit_bulk(*bulk),
+            BulkStep::Commit { bulk, batch } => self.commit_bulk(*bulk, batch),
             BulkStep::Open { bulk, limit } => self.open_bulk(*bulk, *limit),
             BulkStep::Drop { bulk, limit } => self.drop_bulk(*bulk, *limit),
         }
@@ -135,7 +136,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn commit_bulk(&mut self, bulk: BulkId) -> Result<Reply> {
+    fn commit_bulk(&mut self, bulk: BulkId, into: &IntoBatch) -> Result<Reply> {
         let counts = self.staged_counts(bulk)?;
         for (queue, counts) in &counts {
             let name = self.queue_name(*queue)?;
@@ -148,6 +149,10 @@ impl Batch<'_> {
         {
             return Ok(Reply::BadLink(bad));
         }
+        let joined = match self.can_join(into)? {
+            Ok(joined) => joined,
+            Err(refused) => return Ok(Reply::BadBatch(refused)),
+        };
         if self.run(sql::BULK_COMMIT, [bulk.0])? == 0 {
             return Ok(if self.look_up(bulk)?.is_some() { Reply::Stale } else { Reply::Missing });
         }
@@ -160,7 +165,7 @@ impl Batch<'_> {
             change.blocked += blocked;
         }
         self.run(sql::BULK_COUNTS_DELETE, [bulk.0])?;
-        Ok(Reply::Done)
+        self.put_bulk(bulk, joined, into).map(Reply::Committed)
     }
 
     /// Of each queue how many are ready, scheduled and commands.

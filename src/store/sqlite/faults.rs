@@ -46,13 +46,13 @@ pub(super) fn around(what: What<'_>, commit: impl FnOnce() -> Result<(), StoreEr
 #[cfg(feature = "faults")]
 fn before(ops: &[Op], told: impl Fn() -> StoreError) -> Result<(), StoreError> {
     let has = |kind: fn(&Op) -> bool| ops.iter().any(kind);
-    if has(|op| matches!(op, Op::Request(Request::Push(_)))) {
+    if has(|op| matches!(op, Op::Request(Request::Push(_) | Request::PushInto { .. }))) {
         failpoint!("push.before_commit", told());
     }
     if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Begin(_) | BulkStep::Stage { .. })))) {
         failpoint!("bulk_stage.before_commit", told());
     }
-    if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Commit(_))))) {
+    if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Commit { .. })))) {
         failpoint!("bulk_commit.before_commit", told());
     }
     if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Open { .. })))) {
@@ -88,13 +88,13 @@ fn before(ops: &[Op], told: impl Fn() -> StoreError) -> Result<(), StoreError> {
 #[cfg(feature = "faults")]
 fn after(ops: &[Op], told: impl Fn() -> StoreError) -> Result<(), StoreError> {
     let has = |kind: fn(&Op) -> bool| ops.iter().any(kind);
-    if has(|op| matches!(op, Op::Request(Request::Push(_)))) {
+    if has(|op| matches!(op, Op::Request(Request::Push(_) | Request::PushInto { .. }))) {
         failpoint!("push.after_commit", told());
     }
     if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Begin(_) | BulkStep::Stage { .. })))) {
         failpoint!("bulk_stage.after_commit", told());
     }
-    if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Commit(_))))) {
+    if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Commit { .. })))) {
         failpoint!("bulk_commit.after_commit", told());
     }
     if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Open { .. })))) {

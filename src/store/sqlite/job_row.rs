@@ -16,7 +16,8 @@ use super::{claim, codes, names};
 use crate::model::after::AfterFailed;
 use crate::model::job::Progress;
 use crate::model::{
-    ArgsFilter, ArgsSearch, Cause, Counters, Fingerprint, JobId, JobRecord, JobState, QueueName, States, UnixMicros,
+    ArgsFilter, ArgsSearch, BatchId, Cause, Counters, Fingerprint, JobId, JobRecord, JobState, QueueName, States,
+    UnixMicros,
 };
 use crate::store::{ErrorFilter, JobFilter};
 
@@ -28,8 +29,10 @@ const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
      l.result, l.cause, l.error, l.ended_at, e.cause, e.error, e.ended_at, p.job_id, p.percent, p.message, \
      j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at, l.error_type, l.error_code, l.backtrace, e.fingerprint, \
      (SELECT name FROM labels WHERE id = j.label), j.trace, p.state, j.key, \
-     (SELECT group_concat(parent) FROM (SELECT parent FROM waits WHERE job = j.id ORDER BY parent LIMIT 100)), \
-     (SELECT after_failed FROM waits WHERE job = j.id LIMIT 1)";
+     (SELECT group_concat(parent) FROM (SELECT parent FROM waits WHERE job = j.id AND parent > 0 ORDER BY parent LIMIT 100)), \
+     (SELECT after_failed FROM waits WHERE job = j.id AND parent > 0 LIMIT 1), \
+     (SELECT -parent FROM waits WHERE job = j.id AND parent < 0 LIMIT 1), \
+     (SELECT CASE WHEN last_id >= j.id THEN batch END FROM batch_ranges WHERE first_id <= j.id ORDER BY first_id DESC LIMIT 1)";
 /// The number of the [`JobState`].
 const PLACE: &str = "CASE WHEN e.state IS NOT NULL THEN e.state WHEN r.job_id IS NOT NULL THEN 2 \
        WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1, \
@@ -185,6 +188,8 @@ fn read(row: &Row<'_>) -> Result<JobRecord> {
         traceparent: pushed_in.as_deref().map(ToString::to_string),
         tracestate: pushed_in.and_then(|context| context.state).map(Into::into),
         after: parents(maybe_text(row, 33)?.as_deref().unwrap_or_default()),
+        after_batch: row.get::<_, Option<i64>>(35)?.map(BatchId),
+        batch: row.get::<_, Option<i64>>(36)?.map(BatchId),
         after_failed: codes::maybe_word(&AfterFailed::ALL, row.get(34)?)?,
         counters: Counters {
             attempts: row.get(6)?,

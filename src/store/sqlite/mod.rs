@@ -12,6 +12,8 @@ mod audit;
 mod autoscale_log;
 mod backup;
 mod batch;
+mod batch_list;
+mod batches;
 mod bulk;
 mod bulk_links;
 mod call_log;

@@ -63,6 +63,7 @@ impl Batch<'_> {
                 return Ok(self.unique_holder(id)?.map(|by| Reply::Held { by }));
             }
             self.leave_ended(place.at.queue, id, place.state)?;
+            self.reopens(id)?;
             self.changes_fate(id)?;
         }
         self.put_tries(id, due_at, Counters::default(), None)?;

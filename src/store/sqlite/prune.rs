@@ -52,7 +52,7 @@ impl Batch<'_> {
         removed += self.run(sql::GENERATIONS_PRUNE, (keep.limit, since))?;
         removed += self.prune_processor_runs(keep, keep_runs)? + self.prune_history()?;
         removed += self.prune_autoscale_log(keep)? + self.prune_call_log(keep)? + self.prune_operations(keep)?;
-        removed += self.prune_audit(keep)?;
+        removed += self.prune_audit(keep)? + self.prune_batches(keep)?;
         Ok(Reply::Count(removed.max(usize::from(more)) as u64))
     }
 

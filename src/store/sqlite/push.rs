@@ -44,7 +44,7 @@ impl Batch<'_> {
             if let Some(name) = job.after.as_ref().and_then(|after| after.name.clone()) {
                 refs.insert(name, id);
             }
-            pushed.push(Pushed { id: JobId(id), deduplicated: holder.is_some() });
+            pushed.push(Pushed { id: JobId(id), deduplicated: holder.is_some(), batch: None });
         }
         for (w, job, standings) in new {
             match &job.after {
@@ -60,11 +60,11 @@ impl Batch<'_> {
 
     pub(super) fn push_one(&mut self, job: &NewJob, run: Option<ProcessorRunId>) -> Result<Pushed> {
         if let Some(id) = self.key_holder(job)? {
-            return Ok(Pushed { id: JobId(id), deduplicated: true });
+            return Ok(Pushed { id: JobId(id), deduplicated: true, batch: None });
         }
         let w = self.add_unplaced(job, run)?;
         self.enter_waiting(w)?;
-        Ok(Pushed { id: JobId(w.id), deduplicated: false })
+        Ok(Pushed { id: JobId(w.id), deduplicated: false, batch: None })
     }
 
     /// The unfinished job that has the unique key of a new one.
@@ -74,7 +74,7 @@ impl Batch<'_> {
     }
 
     /// Adds a job that waits, and is yet to be put where.
-    fn add_unplaced(&mut self, job: &NewJob, run: Option<ProcessorRunId>) -> Result<Waiting> {
+    pub(super) fn add_unplaced(&mut self, job: &NewJob, run: Option<ProcessorRunId>) -> Result<Waiting> {
         let w = self.add_job(job, run)?;
         self.change(w.queue).pushed += 1;
         if let Some(key) = job.unique.as_deref() {

@@ -15,12 +15,13 @@ use super::database_lock::Handle;
 use super::files::{Fate, Files};
 use super::walk::ListRow as _;
 use super::{
-    after, audit, autoscale_log, call_log, codes, ended, error, failures, generations, history, identity, job_list,
-    job_row, key_list, lanes, open, operations, processor_row, run_index, run_row, table_rows, totals,
+    after, audit, autoscale_log, batch_list, call_log, codes, ended, error, failures, generations, history, identity,
+    job_list, job_row, key_list, lanes, open, operations, processor_row, run_index, run_row, table_rows, totals,
 };
 use crate::clock;
 use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
+use crate::model::batch::BatchRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::graph::{Link, Side};
 use crate::model::key_record::KeyRecord;
@@ -34,8 +35,8 @@ use crate::model::{
     RunId, RunRecord, Slot, UnixMicros, WorkerId, WorkerRecord,
 };
 use crate::store::{
-    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, KeyFilter,
-    LastMaster, ProcessorRunFilter, Records, RunFilter, Slice, StoreError, WorkerFilter,
+    AuditFilter, AutoscaleFilter, BatchFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter,
+    KeyFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, Slice, StoreError, WorkerFilter,
 };
 
 /// A reading connection to a database file.
@@ -272,6 +273,10 @@ impl Records for SqliteRecords {
 
     fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<DeedRecord>, StoreError> {
         self.worded(|conn| audit::list(conn, filter))
+    }
+
+    fn batches(&mut self, filter: &BatchFilter) -> Result<Vec<BatchRecord>, StoreError> {
+        self.worded(|conn| batch_list::list(conn, filter))
     }
 
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {

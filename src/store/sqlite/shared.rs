@@ -16,6 +16,7 @@ use rusqlite::InterruptHandle;
 use super::read::SqliteRecords;
 use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
+use crate::model::batch::BatchRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::graph::{Link, Side};
 use crate::model::key_record::KeyRecord;
@@ -27,8 +28,8 @@ use crate::model::{
     UnixMicros, WorkerRecord,
 };
 use crate::store::{
-    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, KeyFilter,
-    LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    AuditFilter, AutoscaleFilter, BatchFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter,
+    KeyFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 
 /// How long one of them waits for the other, again and again.
@@ -159,6 +160,10 @@ impl Records for SharedRecords {
 
     fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<DeedRecord>, StoreError> {
         self.ask(|records| records.audit(filter))
+    }
+
+    fn batches(&mut self, filter: &BatchFilter) -> Result<Vec<BatchRecord>, StoreError> {
+        self.ask(|records| records.batches(filter))
     }
 
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {

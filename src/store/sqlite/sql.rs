@@ -239,11 +239,12 @@ pub(super) const EXPIRING_DOWN: &str = "SELECT e.expires_at, e.job_id, e.expires
 pub(super) const EXPIRING_UP: &str = "SELECT e.expires_at, e.job_id, e.expires_at - j.pushed_at \
      FROM expiring e CROSS JOIN jobs j ON j.id = e.job_id WHERE (e.expires_at, e.job_id) > (?1, ?2) \
      ORDER BY e.expires_at, e.job_id LIMIT ?3";
-/// The first rows by the key of `scheduled`, by the key of `expiring`, by `queue_limits_until`, and of `settling`, which does not
-/// wait.
+/// The first rows by the key of `scheduled`, by the key of `expiring`, by `queue_limits_until`, and of what does not wait:
+/// `settling`, and searches in `batches_watching`.
 pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM (SELECT min(due_at) AS at FROM scheduled \
      UNION ALL SELECT min(expires_at) FROM expiring \
-     UNION ALL SELECT min(set_until) FROM queue_limits WHERE set_until IS NOT NULL UNION ALL SELECT 0 FROM settling)";
+     UNION ALL SELECT min(set_until) FROM queue_limits WHERE set_until IS NOT NULL UNION ALL SELECT 0 FROM settling \
+     UNION ALL SELECT 0 FROM batches WHERE watched = 0)";
 
 /// Appends to a few pages. No worker is 0 in this table, as its first version allows no NULL; [`RUNNING_LEFT`] turns it back.
 pub(super) const RUNNING_ADD: &str = "INSERT INTO running (job_id, run_id, worker, attempt, due_at, started_at, \

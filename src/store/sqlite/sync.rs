@@ -45,7 +45,8 @@ impl SqliteStore {
     /// A guest has its commits synced, but not what nobody is told to be safe: the steps of a bulk push. The sync of its
     /// commit is one of the whole log, and so covers those before it.
     pub(super) fn pace_syncs(&mut self, ops: &[Op]) -> Result<(), StoreError> {
-        let told = |op: &Op| !matches!(op, Op::Request(Request::Bulk(step)) if !matches!(step, BulkStep::Commit(_)));
+        let told =
+            |op: &Op| !matches!(op, Op::Request(Request::Bulk(step)) if !matches!(step, BulkStep::Commit { .. }));
         let (syncs, mode) = if ops.iter().any(told) {
             (Syncs::Each, "PRAGMA synchronous = FULL")
         } else {

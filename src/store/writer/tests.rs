@@ -41,7 +41,7 @@ fn next(events: &Receiver<Written>) -> Written {
 fn pushed(written: &Written) -> (u64, JobId) {
     let Written::Committed { batch, replies, .. } = written else { panic!("{written:?}") };
     let [Reply::Pushed(jobs)] = &replies[..] else { panic!("{replies:?}") };
-    let [Pushed { id, deduplicated: false }] = jobs[..] else { panic!("{jobs:?}") };
+    let [Pushed { id, deduplicated: false, .. }] = jobs[..] else { panic!("{jobs:?}") };
     (*batch, id)
 }
 

@@ -131,9 +131,9 @@ impl<N: Fn(Written)> Turn<N> {
 /// Whether somebody who pushes waits for it.
 fn is_push(op: &Op) -> bool {
     match op {
-        Op::Request(Request::Push(jobs)) => !jobs.is_empty(),
+        Op::Request(Request::Push(jobs) | Request::PushInto { jobs, .. }) => !jobs.is_empty(),
         Op::Request(Request::Bulk(step)) => {
-            matches!(step, BulkStep::Begin(_) | BulkStep::Stage { .. } | BulkStep::Commit(_))
+            matches!(step, BulkStep::Begin(_) | BulkStep::Stage { .. } | BulkStep::Commit { .. })
         }
         _ => false,
     }

@@ -9,7 +9,7 @@ fn asker(client: usize) -> Asker {
 }
 
 fn pushed(job: i64) -> Answer {
-    Answer::Pushed(Pushed { id: JobId(job), deduplicated: false })
+    Answer::Pushed(Pushed { id: JobId(job), deduplicated: false, batch: None })
 }
 
 /// Takes what is committed up to a batch.
