@@ -96,6 +96,9 @@ fn lost(error: ClientError) -> Error {
         ClientError::Closed | ClientError::Unheard => {
             Error::Failed("the gateway ended before it answered; the call may have been done".to_owned())
         }
+        ClientError::Silent { .. } => Error::Failed(
+            "the gateway does not answer; the call may have been done; see `queue-work status`".to_owned(),
+        ),
         other => other.into(),
     }
 }

@@ -19,6 +19,7 @@ use super::args::control::StatusArgs;
 use super::context::Context;
 use super::status;
 use crate::error::{Code, Error};
+use crate::process::image;
 use crate::process::inherited::Ignored;
 use crate::top::{Effect, Heard, View, draw};
 use link::{Link, Order};
@@ -45,6 +46,7 @@ pub(crate) fn run(context: &Context) -> Result<Code, Error> {
     }
     // A place that cannot be found out is said before the screen is another one.
     context.paths()?;
+    image::with_one_arena();
     // Nothing but the screen is written to the terminal.
     log::set_max_level(log::LevelFilter::Off);
     let (to, inputs) = unbounded();

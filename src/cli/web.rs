@@ -13,8 +13,12 @@ pub(crate) fn run(_: &Context, _: &WebArgs) -> Result<Code, Error> {
 pub(crate) fn run(context: &Context, args: &WebArgs) -> Result<Code, Error> {
     use super::args::web::{RoleName, WebVerb};
     use super::{backend, output};
+    use crate::process::image;
     use crate::web::{self, Role};
 
+    if args.verb.is_none() {
+        image::with_one_arena();
+    }
     let mut settings = backend::load_config(&context.flags)?.config.web;
     settings.listen = args.listen.clone().or(settings.listen);
     settings.hosts.extend(args.host.iter().cloned());

@@ -189,7 +189,8 @@ impl Core {
 
 impl Pool {
     /// All its slots are over.
-    fn is_over(&self) -> bool {
+    #[must_use]
+    pub fn is_over(&self) -> bool {
         let is_over = |entry: &SlotEntry| entry.state.over().is_some();
         !self.slots.is_empty() && self.slots.values().all(is_over)
     }

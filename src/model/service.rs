@@ -88,6 +88,8 @@ pub struct ServiceSettings {
     /// The slots that it has now, whether or not a worker is in them, where calls are sticky: the replacement of a worker
     /// moves no call then. Empty: those that have workers.
     pub slots: BTreeSet<Slot>,
+    /// Why it is to have no worker until an operator wants it to: calls are refused with this while there is none.
+    pub closed: Option<String>,
 }
 
 impl Default for ServiceSettings {
@@ -106,6 +108,7 @@ impl Default for ServiceSettings {
             token: None,
             raw_idle: Duration::from_millis(50),
             slots: BTreeSet::new(),
+            closed: None,
         }
     }
 }

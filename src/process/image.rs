@@ -1,4 +1,4 @@
-//! The program that runs now, to be started again: as a worker, the guardian or a start step.
+//! The program that runs now, to be started again: as a worker, the guardian or a start step, or in its own place.
 //!
 //! The kernel's link leads to the file that was executed, whatever has become of its name since: removed, replaced by
 //! another version, moved. Parts that speak an internal protocol are so always of one version.
@@ -9,6 +9,9 @@ use std::process::Command;
 
 /// Name that `ps` and `pgrep` show; the kernel would take `exe`, the last part of the link.
 const SHORT_NAME: &CStr = c"queue-work";
+
+/// How many arenas of memory there are at most; malloc of glibc reads it when the process begins (mallopt(3)).
+const ARENAS: &str = "MALLOC_ARENA_MAX";
 
 /// A command that runs this image under the name that we were called by; arguments follow.
 #[must_use]
@@ -22,6 +25,17 @@ pub fn command() -> Command {
 #[must_use]
 pub fn name() -> OsString {
     std::env::args_os().next().filter(|name| !name.is_empty()).unwrap_or_else(|| OsString::from("queue-work"))
+}
+
+/// Begins this program anew, in this process, with one arena of memory for all threads: glibc gives each thread one of its own
+/// and hardly returns it to the system, so that a few idle threads hold some MiB. Returns if it has begun so already, if
+/// somebody else has said how many there are, if the allocator is another one, or if it cannot be begun anew.
+pub fn with_one_arena() {
+    if cfg!(not(target_env = "gnu")) || std::env::var_os(ARENAS).is_some() {
+        return take_name();
+    }
+    let error = command().args(std::env::args_os().skip(1)).env(ARENAS, "1").exec();
+    log::debug!("this process cannot begin anew with one arena of memory: {error}");
 }
 
 /// Gives a process that was started by [`command`] its name back.

@@ -144,11 +144,46 @@ for line in sys.stdin:
     std::fs::write(&file, "").unwrap();
     rig.hear(|said| matches!(said, FromGateway::Printed { .. }).then_some(()));
     // What was read before this is dealt with when it is answered.
-    console.send("{\"services\":true}\n");
+    console.send("{\"services\":true}\n").line();
     assert!(!rig.is_marked(worker));
     rig.restart();
     std::fs::remove_file(&file).unwrap();
     assert_eq!(rig.console().call("slow", "echo", &json!([]))["result"], 3);
+}
+
+#[test]
+fn a_worker_whose_answer_was_half_read_goes_on_with_the_next_gateway() {
+    let mut rig = Rig::start();
+    rig.service("halves", ServiceSettings::default());
+    // What comes of its first call is on its way in two parts, as Python without a buffer has it.
+    let program = r#"
+import json, os, sys, time
+os.write(1, b'{"method":"ready","params":{"methods":{"echo":{}}}}\n')
+for line in sys.stdin:
+    request = json.loads(line)
+    if request.get("method") == "call":
+        os.write(1, b'{"id":%d,"result":' % request["id"])
+        for begun, goes_on in request["params"]["args"]:
+            open(begun, "w").close()
+            while not os.path.exists(goes_on):
+                time.sleep(0.002)
+        os.write(1, b'3}\n')
+"#;
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", program]);
+    let worker = rig.worker("halves", command);
+    rig.is_ready(worker);
+    let path = rig.listen_unix("halves", Framing::Auto);
+    let (begun, goes_on) = (rig.folder.path().join("begun"), rig.folder.path().join("goes_on"));
+    let mut client = Client::unix(&path);
+    client.send(json!({"name": "echo", "args": [[begun, goes_on]]}).to_string());
+    eventually("half of the answer is read", || begun.exists() && rig.has_read_all(worker));
+    // What was read before this is dealt with when it is answered.
+    rig.console().send("{\"services\":true}\n").line();
+    assert!(!rig.is_marked(worker));
+    rig.restart();
+    std::fs::write(&goes_on, "").unwrap();
+    assert_eq!(rig.console().call("halves", "echo", &json!([]))["result"], 3);
 }
 
 #[test]

@@ -69,6 +69,21 @@ fn requests_before_a_half_close_are_answered_and_the_connection_ends() {
 }
 
 #[test]
+fn a_connection_whose_client_has_closed_its_side_ends_with_the_last_answer() {
+    const CONNECTIONS: u32 = 20;
+    let (_rig, path) = Rig::with("calc", &declared());
+    let began = crate::clock::now();
+    for _ in 0..CONNECTIONS {
+        let mut client = Client::unix(&path);
+        client.send("{\"name\":\"add\",\"args\":[1,2]}\n").ends();
+        assert_eq!(client.rest(), "{\"result\":3}\n");
+    }
+    // A connection that nobody wakes is looked at twice a second.
+    let took = began.elapsed();
+    assert!(took < CONNECTIONS * std::time::Duration::from_millis(250), "{took:?}");
+}
+
+#[test]
 fn what_is_no_json_is_refused_and_a_connection_of_lines_goes_on() {
     let (_rig, path) = Rig::with("calc", &declared());
     let mut client = Client::unix(&path);

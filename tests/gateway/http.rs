@@ -36,6 +36,17 @@ fn answer(client: &mut Client) -> (u16, String, String) {
     (status, head, String::from_utf8(body).expect("text"))
 }
 
+#[test]
+fn a_worker_that_declares_no_methods_is_told_which_is_called() {
+    let mut rig = Rig::start();
+    rig.service("plain", ServiceSettings::default());
+    let worker = rig.python("plain", &json!({}), None);
+    rig.is_ready(worker);
+    let mut client = Client::tcp(&rig.listen_tcp("plain", Framing::Http));
+    let (status, _, body) = ask(&mut client, CALL, "[1,2]");
+    assert_eq!((status, &*body), (200, "3"));
+}
+
 const CALL: &str = "POST /call/add HTTP/1.1\r\nContent-Type: application/json";
 
 #[test]

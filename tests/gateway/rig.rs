@@ -173,6 +173,11 @@ impl Rig {
         byte[0] != 0
     }
 
+    /// Whether the gateway has read everything that a worker has written.
+    pub(crate) fn has_read_all(&self, id: WorkerId) -> bool {
+        rustix::io::ioctl_fionread(&self.workers[&id].stdout).expect("a pipe") == 0
+    }
+
     /// Kills a worker and tells the gateway, as the master does.
     pub(crate) fn kill(&mut self, id: WorkerId) {
         let mut worker = self.workers.remove(&id).expect("a worker");

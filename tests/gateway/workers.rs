@@ -68,6 +68,18 @@ fn a_worker_that_is_to_be_initialised_is_ready_when_it_has_answered() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_read_fails_its_call_at_once_and_the_worker_goes_on() {
+    let (rig, _) = Rig::with("odd", &methods(&["not_a_number", "not_utf8", "add"]));
+    let mut console = rig.console();
+    for method in ["not_a_number", "not_utf8"] {
+        let error = &console.call("odd", method, &json!([]))["error"];
+        let message = error["message"].as_str().unwrap_or_default();
+        assert!(message.starts_with("the answer of the worker cannot be read: "), "{method}: {error}");
+    }
+    assert_eq!(console.call("odd", "add", &json!([1, 2]))["result"], 3);
+}
+
+#[test]
 fn a_second_answer_a_late_one_and_garbage_change_nothing() {
     let (mut rig, _) = Rig::with("odd", &methods(&["twice", "garbage", "nothing", "add"]));
     let mut console = rig.console();

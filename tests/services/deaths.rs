@@ -79,6 +79,19 @@ fn a_gateway_that_does_not_hear_is_killed_and_replaced() {
 }
 
 #[test]
+fn call_waits_no_longer_than_it_says_for_a_gateway_that_does_not_hear() {
+    let bench = bench(LISTEN);
+    let _master = start(&bench, 2);
+    let gateway = Pid::from_raw(gateway(&bench));
+    kill(gateway, Signal::SIGSTOP).unwrap();
+    let silent = bench.run(&["call", "calc", "add", "[1, 2]", "--timeout", "200ms"]);
+    // It may have been killed for its silence, on a machine that is slow.
+    let _ = kill(gateway, Signal::SIGCONT);
+    let text = "queue-work: the gateway does not answer; the call may have been done; see `queue-work status`\n";
+    assert_eq!(silent.expect_code(1).stderr, text);
+}
+
+#[test]
 fn a_stop_leaves_nobody_and_no_socket() {
     let bench = bench(LISTEN);
     let mut master = start(&bench, 2);

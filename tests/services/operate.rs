@@ -63,6 +63,24 @@ fn a_worker_that_does_not_come_up_says_why_in_status() {
 }
 
 #[test]
+fn a_service_that_is_to_have_no_worker_refuses_calls_at_once_and_says_why() {
+    let bench = bench(&format!("{LISTEN}restart = {{ max = 1, window = \"1m\", then = \"stop\" }}\n"));
+    let _master = start(&bench, 2);
+    bench.ok(&["scale", "0"]);
+    bench.wait_for("calls to be refused", DEADLINE, |bench| {
+        let refused = bench.run(&["call", "calc", "add", "[1, 2]", "--timeout", "10s"]).expect_code(5);
+        refused
+            .stderr
+            .contains("`calc` has no worker and starts none: it is scaled to 0; `queue-work scale 1 --pool calc`")
+    });
+    bench.ok(&["scale", "1", "--pool", "calc"]);
+    assert_eq!(bench.ok(&["call", "calc", "add", "[1, 2]"]), "3\n");
+    bench.wait_for("the worker to be given up", DEADLINE, |bench| {
+        bench.run(&["call", "calc", "die"]).stderr.contains("all have ended for good; `queue-work restart --pool calc`")
+    });
+}
+
+#[test]
 fn a_reload_opens_and_closes_listeners_and_touches_no_other() {
     let bench = bench(LISTEN);
     let _master = start(&bench, 2);

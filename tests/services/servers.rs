@@ -146,7 +146,11 @@ sockets[1].accept()
         site.port
     ));
     let _master = start(&site.bench, 1);
-    let log = site.bench.ok(&["logs", "web-1"]);
+    let mut log = String::new();
+    site.bench.wait_for("its stderr to be in the log", DEADLINE, |bench| {
+        log = bench.run(&["logs", "web-1"]).stdout;
+        log.contains("True True")
+    });
     let path = site.bench.path().join("web.sock");
     let sockets = format!("AF_UNIX {}", site.port);
     for said in ["{\"method\": \"GET\", \"id\": 1}", "unix:http True", &sockets, "True True ''"] {

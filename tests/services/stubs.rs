@@ -15,6 +15,7 @@ methods = {
     "greet": {"params": user, "result": {"type": "object", "properties": {"text": text, "mood": {"enum": ["good", "bad"]}, "users": {"type": "array", "items": user}}, "required": ["text", "mood", "users"]}},
     "find-all": {"params": {"type": "object", "properties": {"limit": {"type": "integer"}}}, "result": {"type": ["array", "null"], "items": number}},
     "any": {},
+    "then": {},
     "class": {"params": {"type": "array", "prefixItems": [number, text], "minItems": 1}, "result": {"type": "null"}},
 }
 run = {
@@ -23,6 +24,7 @@ run = {
     "greet": lambda **user: {"text": f"hi {user['name']}", "mood": "good", "users": [user]},
     "find-all": lambda **args: [args.get("limit", 0)],
     "any": lambda *args: args,
+    "then": lambda *args: args,
 }
 print(json.dumps({"method": "ready", "params": {"version": "1.0.0", "methods": methods}}), flush=True)
 for line in sys.stdin:
@@ -47,6 +49,10 @@ try:
     calc.class_(1)
 except CallError as error:
     print(error.code, error)
+try:
+    calc.any(1, x=2)
+except TypeError as error:
+    print(error)
 calc.close()
 print(calc.add(1, 2))
 "#;
@@ -67,7 +73,8 @@ try {
   if (error instanceof CallError) (globalThis as any).console.log(error.code, error.message);
 }
 await calc.close();
-(globalThis as any).console.log(await calc.add(1, 2));
+const itself = await (async () => calc)();
+(globalThis as any).console.log(await itself.add(1, 2), JSON.stringify(await calc.then_(7)));
 await calc.close();
 "#;
 
@@ -105,7 +112,7 @@ fn a_client_in_python_is_checked_and_calls() {
     let files = ("client.py", ("use.py", PYTHON));
     let ran =
         used("python", files.0, files.1, &[&["python3", "-m", "py_compile", "client.py"], &["python3", "use.py"]]);
-    let expected = "8 a b hi ann good 7 [0] [1]\n-32000 no 'class'\n3\n";
+    let expected = "8 a b hi ann good 7 [0] [1]\n-32000 no 'class'\na method takes arguments by position or by name, not both\n3\n";
     assert_eq!(ran.as_deref(), Some(expected));
     used("python", files.0, files.1, &[&["python3", "-m", "mypy", "--strict", "client.py", "use.py"]]);
 }
@@ -114,7 +121,7 @@ fn a_client_in_python_is_checked_and_calls() {
 fn a_client_in_typescript_is_checked_and_calls() {
     let compile = ["tsc", "--strict", "--target", "es2022", "--module", "nodenext", "client.mts", "use.mts"];
     let ran = used("typescript", "client.mts", ("use.mts", TYPESCRIPT), &[&compile, &["node", "use.mjs"]]);
-    let expected = "[8,\"a b\",\"hi ann\",\"good\",7,[0],[1]]\n-32000 no 'class'\n3\n";
+    let expected = "[8,\"a b\",\"hi ann\",\"good\",7,[0],[1]]\n-32000 no 'class'\n3 [7]\n";
     assert!(ran.is_none_or(|ran| ran == expected), "another answer");
 }
 

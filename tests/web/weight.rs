@@ -37,3 +37,14 @@ fn a_full_page_is_small_and_each_answer_comes_as_the_client_understands_it() {
         assert!(all <= MOST, "{path}: {all} bytes");
     }
 }
+
+#[test]
+fn the_threads_of_the_page_share_one_arena_of_memory() {
+    let bench = Bench::new();
+    let page = Page::start(&bench, &[]);
+    page.get("/jobs").expect(200);
+    let environment = std::fs::read(format!("/proc/{}/environ", page.pid())).unwrap();
+    let is_said = environment.split(|byte| *byte == 0).any(|one| one == b"MALLOC_ARENA_MAX=1");
+    assert!(is_said, "{}", String::from_utf8_lossy(&environment));
+    assert_eq!(std::fs::read_to_string(format!("/proc/{}/comm", page.pid())).unwrap(), "queue-work\n");
+}

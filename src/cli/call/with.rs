@@ -44,7 +44,7 @@ pub(super) fn run(args: &CallArgs, command: &str) -> Result<Code, Error> {
         if let Some(Err(Error::BrokenPipe)) = outcome { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let asked = Asked::List(vec![question]);
-    run_trial(&command, Box::new(worker), asked, TIMEOUT, &mut tell).map_err(|error| trial::cannot_run(&error))?;
+    run_trial(&command, Box::new(worker), asked, timeout, &mut tell).map_err(|error| trial::cannot_run(&error))?;
     outcome.unwrap_or_else(|| Err(Error::Failed("the worker was ended before it answered".to_owned())))
 }
 

@@ -74,6 +74,9 @@ impl Service {
             turn.out.push(CallAction::Reply { call: call.id, answer: Ok(answer) });
             return Ok(());
         }
+        if let Some(why) = self.settings.closed.as_deref().filter(|_| self.workers.is_over()) {
+            return Err(refusal::closed(&self.pool, why));
+        }
         let leader = key.as_ref().and_then(|key| self.leader_of(call, key));
         let lane = self.lane_of(sticky);
         let mut is_probe = false;

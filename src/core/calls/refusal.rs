@@ -89,6 +89,10 @@ pub(super) fn waited_too_long(pool: &PoolName, waiting: usize, settings: &Servic
     later(code::QUEUE_FULL, message, settings.max_queue_time)
 }
 
+pub(super) fn closed(pool: &PoolName, why: &str) -> CallError {
+    error(code::STOPPING, format!("`{pool}` has no worker and starts none: {why}"), None)
+}
+
 pub(super) fn caller_waited_too_long(pool: &PoolName) -> CallError {
     error(code::TIMED_OUT, format!("`{pool}` did not answer before the deadline of the call"), None)
 }

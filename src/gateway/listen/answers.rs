@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub writer: WriteHalf,
     member: Rc<Member>,
     pub state: RefCell<State>,
+    /// Nothing more comes.
+    pub is_ended: Cell<bool>,
     is_broken: Cell<bool>,
 }
 
@@ -57,7 +59,7 @@ pub(super) enum Answer {
 
 impl Shared {
     pub(super) fn new(writer: WriteHalf, member: Rc<Member>, state: State) -> Self {
-        Self { writer, member, state: RefCell::new(state), is_broken: Cell::new(false) }
+        Self { writer, member, state: RefCell::new(state), is_ended: Cell::new(false), is_broken: Cell::new(false) }
     }
 
     /// Whether nothing can be written any more.
@@ -107,7 +109,8 @@ impl Shared {
             log::debug!("a client is gone: {error}");
             self.is_broken.set(true);
         }
-        let is_ending = self.is_broken.get() || self.member.is_closing.get() || !state.requests.goes_on();
+        let is_ending =
+            self.is_broken.get() || self.is_ended.get() || self.member.is_closing.get() || !state.requests.goes_on();
         state.unread() == 0 && !was_full && !is_ending
     }
 

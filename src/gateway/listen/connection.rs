@@ -39,8 +39,6 @@ struct Connection<'a> {
     peer: Arc<str>,
     raw_idle: Duration,
     shared: Rc<Shared>,
-    /// Nothing more comes.
-    is_ended: bool,
     /// When the request that is coming began, or the connection; when its last byte came.
     began: Instant,
     last_byte: Instant,
@@ -67,18 +65,8 @@ pub(super) async fn serve(
     let shared = Rc::new(Shared::new(writer, Rc::clone(member), state));
     let raw_idle = shell.with_settings(&listener.pool, |settings| settings.raw_idle).unwrap_or_default();
     let (began, last_byte) = (now(), now());
-    let mut connection = Connection {
-        shell,
-        listener,
-        member,
-        peer,
-        raw_idle,
-        shared,
-        is_ended: false,
-        began,
-        last_byte,
-        finished: None,
-    };
+    let mut connection =
+        Connection { shell, listener, member, peer, raw_idle, shared, began, last_byte, finished: None };
     while connection.turn(&mut reader).await {}
     connection.leave();
 }
@@ -154,7 +142,7 @@ impl Connection<'_> {
 
     /// The client has closed its side.
     fn ended(&mut self) {
-        self.is_ended = true;
+        self.shared.is_ended.set(true);
         let last = self.shared.state.borrow_mut().requests.ended();
         if let Some(last) = last {
             self.request(last);
@@ -178,7 +166,7 @@ impl Connection<'_> {
             if let Some(raw) = raw {
                 self.request(raw);
             }
-        } else if self.is_ended {
+        } else if self.shared.is_ended.get() {
             return !self.shared.writer.is_hung_up();
         } else if is_inside {
             self.refuse("the request was not complete within 30 s");
@@ -192,14 +180,14 @@ impl Connection<'_> {
     fn is_over(&mut self) -> bool {
         let is_done = {
             let state = self.shared.state.borrow();
-            let goes_on = state.requests.goes_on() && !self.is_ended && !self.closes(&state);
+            let goes_on = state.requests.goes_on() && !self.shared.is_ended.get() && !self.closes(&state);
             state.answers.is_empty() && state.unread() == 0 && !goes_on
         };
         if is_done && self.finished.is_none() {
             self.shared.writer.finish();
             self.finished = Some(now() + LINGER);
         }
-        is_done && self.is_ended
+        is_done && self.shared.is_ended.get()
     }
 
     /// Whether the listener is gone, and no request is coming.
@@ -215,7 +203,7 @@ impl Connection<'_> {
         let unread = (state.unread() > 0).then(|| state.last_written + PATIENCE);
         let coming = if state.requests.is_raw() {
             Some((self.last_byte + self.raw_idle).min(self.began + PATIENCE))
-        } else if self.is_ended {
+        } else if self.shared.is_ended.get() {
             Some(now() + GONE_CHECK)
         } else if state.is_inside() || !state.requests.has_begun() {
             Some(self.began + PATIENCE)
@@ -228,7 +216,7 @@ impl Connection<'_> {
     async fn wait(&mut self, reader: &mut ReadHalf) -> Woke {
         let (until, writes, reads) = {
             let state = self.shared.state.borrow();
-            (self.deadline(&state), state.unread() > 0, state.has_room() && !self.is_ended)
+            (self.deadline(&state), state.unread() > 0, state.has_room() && !self.shared.is_ended.get())
         };
         let member = self.member;
         let mut woken = pin!(member.wake.notified());

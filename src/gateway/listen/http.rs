@@ -124,10 +124,8 @@ async fn call(
     let body = json_body(request).await?;
     let args = arguments(body)
         .map_err(|message| (StatusCode::BAD_REQUEST, CallError { code: code::NOT_JSON, message, data: None }))?;
-    let whole = args.clone().filter(|_| shell.has_methods(pool) != Some(true));
-    let method = (shell.has_methods(pool) != Some(false)).then(|| Arc::from(method));
-    let asking = Asking::outside(pool, method, args.map(Body::Json), peer);
-    made(shell, Asking { whole, traceparent: trace, ..asking }).await.map_err(|error| (status(error.code), error))
+    let asking = Asking::outside(pool, Some(Arc::from(method)), args.map(Body::Json), peer);
+    made(shell, Asking { traceparent: trace, ..asking }).await.map_err(|error| (status(error.code), error))
 }
 
 /// Answers a request in one of the forms of other listeners.

@@ -188,12 +188,11 @@ impl Worker {
         }
     }
 
-    /// Marks whether something is to come of what was read of it; `is_inside`: it is in the middle of a line. What waits for a
-    /// worker that never asked is calls, and these have failed with the gateway.
+    /// Marks whether something is to come of what was read of it; `is_inside`: it is in the middle of a line. What goes to and
+    /// from a worker that never asked is calls and answers, and these have failed with the gateway.
     fn mark_words(&self, is_inside: bool) {
-        let may_wait = self.has_asked.get() && (self.asked.get() > 0 || !self.input.is_empty());
-        let is_owed = is_inside || self.declared.get().is_none() || may_wait;
-        self.mark.set(WORDS, is_owed);
+        let may_wait = self.has_asked.get() && (is_inside || self.asked.get() > 0 || !self.input.is_empty());
+        self.mark.set(WORDS, self.declared.get().is_none() || may_wait);
     }
 
     pub(super) fn health(&self) -> Option<Health> {

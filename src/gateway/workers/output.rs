@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe;
 use tokio::task::yield_now;
@@ -157,6 +158,7 @@ impl Heard {
         match line {
             Line::Whole(line) => {
                 if !worker.hear(shell, line, self.is_one) && !is_cut {
+                    worker.fail_garbled(shell, line);
                     self.print(worker, line);
                 }
             }
@@ -206,6 +208,19 @@ impl Worker {
             FromService::Printed => return false,
         }
         true
+    }
+
+    /// Fails the call that a line is the answer to, where it would be one if it were JSON: nothing else comes of that call.
+    fn fail_garbled(&self, shell: &Shell, line: &[u8]) {
+        let is_like_one = line.trim_ascii_start().first() == Some(&b'{');
+        let request = id_in_head(line).filter(|request| is_like_one && self.open.borrow().contains_key(request));
+        let Some(request) = request else { return };
+        let why = match std::str::from_utf8(line) {
+            Err(error) => error.to_string(),
+            Ok(text) => serde_json::from_str::<IgnoredAny>(text)
+                .map_or_else(|error| error.to_string(), |_| "a member of it is of another type".to_owned()),
+        };
+        self.answered(shell, request, Err(failed(&format!("the answer of the worker cannot be read: {why}"))));
     }
 
     fn answered(&self, shell: &Shell, request: u64, answer: Result<Body, CallError>) {

@@ -59,8 +59,9 @@ const IDS: i64 = 1 << 20;
 /// A gateway that lived for so long was of use: the next is started at once.
 const OF_USE_AFTER: Duration = Duration::from_secs(1);
 /// How often it is asked whether it hears, and how long it may take to answer before it is killed.
-const ASK_EVERY: Duration = Duration::from_secs(10);
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Together with the pause of the checks they are within 10 s.
+const ASK_EVERY: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long one may take to end when it is told to.
 const ENDS_IN: Duration = Duration::from_secs(2);
 /// Size of the file of marks, a byte for each worker.

@@ -108,10 +108,15 @@ impl Master {
             let Some(service) = self.called(id) else { continue };
             let Some(told) = running.services.get(&pool.settings.name) else { return false };
             let has_slots = || pool.slots().map(|slot| slot.slot).eq(told.slots.iter().copied());
-            let is_same = if told.slots.is_empty() {
-                *told == service.settings && (told.strategy != Strategy::Sticky || has_slots())
+            let is_same = if told.slots.is_empty() && told.closed.is_none() {
+                *told == service.settings
+                    && (told.strategy != Strategy::Sticky || has_slots())
+                    && closed(pool).is_none()
             } else {
-                has_slots() && ServiceSettings { slots: BTreeSet::new(), ..told.clone() } == service.settings
+                let is_sticky = told.strategy == Strategy::Sticky;
+                (!is_sticky || has_slots())
+                    && told.closed == closed(pool)
+                    && ServiceSettings { slots: BTreeSet::new(), closed: None, ..told.clone() } == service.settings
             };
             let is_told = |address: &Address| {
                 let (name, framing) = (&pool.settings.name, framing_at(service, address));
@@ -134,6 +139,7 @@ impl Master {
             if settings.strategy == Strategy::Sticky {
                 settings.slots = pool.slots().map(|slot| slot.slot).collect::<BTreeSet<Slot>>();
             }
+            settings.closed = closed(pool);
             Some((pool.settings.name.clone(), settings))
         };
         self.core.pools().filter_map(settings).collect()
@@ -203,6 +209,22 @@ impl Master {
             how.push_str(&last.stderr);
         }
         self.gateway.part_from(worker, how);
+    }
+}
+
+/// Why a service has no worker until an operator wants it to.
+fn closed(pool: &Pool) -> Option<String> {
+    let name = &pool.settings.name;
+    if pool.removed {
+        None
+    } else if pool.wanted == 0 && !pool.waits_for_jobs() {
+        Some(format!("it is scaled to 0; `queue-work scale 1 --pool {name}` starts one"))
+    } else if pool.is_over() {
+        Some(format!(
+            "all have ended for good; `queue-work restart --pool {name}` starts them, `queue-work status {name}` says why"
+        ))
+    } else {
+        None
     }
 }
 

@@ -11,6 +11,7 @@ mod typescript;
 use serde_json::Value;
 
 use super::services::Service;
+use crate::model::characters::is_unprintable;
 
 /// Levels of a schema that are looked into.
 const DEEPEST: usize = 16;
@@ -150,5 +151,6 @@ fn about(service: &Service, language: &str) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = text.split(|c: char| c.is_whitespace() || is_unprintable(c));
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }

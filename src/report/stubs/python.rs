@@ -38,6 +38,12 @@ const TAIL: &str = r#"
             self._stream.close()
             self._stream = None
 
+    @staticmethod
+    def _either(args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if args and named:
+            raise TypeError("a method takes arguments by position or by name, not both")
+        return named or list(args)
+
     def _call(self, method: str, args: Any) -> Any:
         if self._stream is None:
             with socket.socket(socket.AF_UNIX) as connection:
@@ -83,7 +89,7 @@ impl Module {
     fn method(&mut self, method: &ServiceMethod, taken: &mut BTreeSet<String>) -> String {
         let stem = class_name(&method.name);
         let (params, args) = match Type::of(&method.params) {
-            Type::Unknown => ("*args: Any, **named: Any".to_owned(), "named or list(args)".to_owned()),
+            Type::Unknown => ("*args: Any, **named: Any".to_owned(), "self._either(args, named)".to_owned()),
             Type::List(item) => {
                 (format!("*args: {}", self.worded(&item, &format!("{stem}Item"))), "list(args)".to_owned())
             }

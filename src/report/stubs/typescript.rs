@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::{Member, Type, about, class_name, is_identifier, one_line};
+use crate::model::characters::is_unprintable;
 use crate::report::services::{Service, ServiceMethod};
 
-/// Names of the class that a method cannot have as they are.
-const TAKEN: [&str; 2] = ["constructor", "close"];
+/// Names of the class that a method cannot have as they are; what has a `then` is taken for a promise.
+const TAKEN: [&str; 3] = ["constructor", "close", "then"];
 
 const HEAD: &str = r#"/** An error of a method, or of its service. */
 export class CallError extends Error {
@@ -115,10 +116,10 @@ fn write_method(out: &mut String, method: &ServiceMethod) {
     let name = &method.name;
     let about = one_line(&method.description).replace("*/", "* /");
     let about = if about.is_empty() { String::new() } else { format!("  /** {about} */\n") };
-    let shown = if is_identifier(name) && !TAKEN.contains(&name.as_str()) {
-        name.clone()
-    } else {
-        format!("[{}]", quoted(name))
+    let shown = match &**name {
+        taken if TAKEN.contains(&taken) => format!("{taken}_"),
+        name if is_identifier(name) => name.to_owned(),
+        name => format!("[{}]", quoted(name)),
     };
     let params = match Type::of(&method.params) {
         Type::Unknown => "...args: unknown[]".to_owned(),
@@ -175,5 +176,6 @@ fn joined(types: impl Iterator<Item = String>) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let json = serde_json::Value::from(text).to_string();
+    json.chars().map(|c| if is_unprintable(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
