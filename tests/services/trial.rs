@@ -13,7 +13,7 @@ fn call_with_starts_a_worker_for_this_call_and_needs_neither_master_nor_database
     assert!(call(&["ad", "[1, 2]"]).expect_code(4).stderr.contains("`calc` has no method `ad`; did you mean `add`?"));
     let died = call(&["die"]).expect_code(1);
     assert_eq!(died.stderr, "dying, as I was told\nqueue-work: a worker of `calc` died in the call: exit code 7\n");
-    assert!(call(&["sleep", "[20]", "--timeout", "300ms"]).expect_code(1).stderr.contains("did not answer in 300ms"));
+    assert!(call(&["sleep", "[20]", "--timeout", "2s"]).expect_code(1).stderr.contains("did not answer in 2s"));
     assert!(call(&["calc", "add", "[]"]).expect_code(2).stderr.contains("no SERVICE is named"));
     let broken = bench.verb(&["call", "--with", "python3 calc.py", "add"]).env("CALC_BROKEN", "1").run();
     assert!(broken.expect_code(1).stderr.contains("it ended with exit code 1 before it was ready"));
