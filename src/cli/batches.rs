@@ -60,11 +60,7 @@ fn list(context: &Context, args: &BatchesListArgs) -> Result<Code, Error> {
 
 /// The batch with this id, else the newest with this name.
 pub(super) fn find(records: &mut dyn Records, text: &str) -> Result<BatchRecord, Error> {
-    let filter = match text.parse() {
-        Ok(id) => BatchFilter { id: Some(BatchId(id)), ..BatchFilter::default() },
-        Err(_) => BatchFilter { name: Some(text.to_owned()), ..BatchFilter::default() },
-    };
-    let found = records.batches(&BatchFilter { limit: Some(1), ..filter })?.pop();
+    let found = records.batches(&BatchFilter { limit: Some(1), ..BatchFilter::named(text) })?.pop();
     found.ok_or_else(|| missing(text))
 }
 

@@ -49,6 +49,17 @@ pub struct BatchFilter {
     pub limit: Option<u32>,
 }
 
+impl BatchFilter {
+    /// The one with this id, else those of this name.
+    #[must_use]
+    pub fn named(text: &str) -> Self {
+        match text.parse() {
+            Ok(id) => Self { id: Some(BatchId(id)), ..Self::default() },
+            Err(_) => Self { name: Some(text.to_owned()), ..Self::default() },
+        }
+    }
+}
+
 /// Keys of a queue to list, those with the most waiting jobs first, then those with the most that run. Without `key` only those
 /// that have some, or are paused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -48,6 +48,8 @@ const PAGES: &[(&str, PageFn)] = &[
     ("/jobs/change/cancel", pages::operations::preview),
     ("/jobs/change/delete", pages::operations::preview),
     ("/operations", pages::operations::all),
+    ("/batches", pages::batches::list),
+    ("/batches/{name}", pages::batches::page),
     ("/audit", pages::audit::list),
     ("/settings", pages::settings::page),
     ("/metrics-view", pages::metrics::page),

@@ -3,7 +3,7 @@
 use super::http::Page;
 use crate::support::{Bench, DEADLINE};
 
-const EMPTY: [&str; 17] = [
+const EMPTY: [&str; 18] = [
     "/",
     "/queues",
     "/jobs",
@@ -17,6 +17,7 @@ const EMPTY: [&str; 17] = [
     "/services",
     "/health",
     "/operations",
+    "/batches",
     "/audit",
     "/settings",
     "/metrics-view",
@@ -57,6 +58,8 @@ fn with_nothing_there_every_page_is_there_and_says_how_to_begin() {
     for missing in [
         "/jobs/7",
         "/jobs/x",
+        "/batches/7",
+        "/jobs?batch=7",
         "/queues/nope",
         "/pools/nope",
         "/workers/nope-1",

@@ -5,6 +5,7 @@ mod support;
 
 mod acting;
 mod audit;
+mod batches;
 mod child;
 mod guarding;
 mod http;

@@ -122,6 +122,9 @@ impl Batch<'_> {
         while let Some((parent, after)) = self.fates.pop_front() {
             if parent > 0 && after == 0 {
                 self.look_on(parent)?;
+                if !self.may_have_children(parent)? {
+                    continue;
+                }
             }
             let rows = self.children(parent, after)?;
             if rows.len() < self.settles as usize {
@@ -328,7 +331,7 @@ impl Batch<'_> {
         standings: &[Standing],
         refs: &HashMap<Box<str>, i64>,
     ) -> Result<Vec<&'a str>> {
-        self.linked = Some(true);
+        (self.linked, self.bounds) = (Some(true), None);
         let mut unknown = Vec::new();
         for (parent, standing) in after.parents.iter().zip(standings) {
             let (parent, name) = match parent {
@@ -346,13 +349,13 @@ impl Batch<'_> {
 
     /// Writes that a job comes after another, which had a ref.
     pub(super) fn link_one(&mut self, id: i64, parent: i64, name: &str, failed: i64) -> Result<()> {
-        self.linked = Some(true);
+        (self.linked, self.bounds) = (Some(true), None);
         self.run(ADD, (id, parent, name, Standing::Open as i64, failed)).map(drop)
     }
 
     /// What the parents of a job have made, if it has any.
     pub(super) fn results_for(&mut self, id: i64) -> Result<Option<Box<ParentResults>>> {
-        if !self.has_links()? {
+        if !self.may_have_parents(id)? {
             return Ok(None);
         }
         let mut statement = self.conn.prepare_cached(RESULTS)?;
@@ -389,6 +392,7 @@ impl Batch<'_> {
             self.run(SET, (child, id, Standing::Gone as i64))?;
         }
         self.run(ADOPT, (id, holder))?;
+        self.bounds = None;
         self.fates.extend([(id, 0), (holder, 0)]);
         Ok(())
     }

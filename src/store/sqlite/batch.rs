@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
 use super::failures::Tally;
+use super::link_bounds::Bounds;
 use super::names::Names;
 use super::run_index::Blocks;
 use super::{codes, lanes, sql, totals};
@@ -113,6 +114,8 @@ pub(super) struct Batch<'c> {
     pub(super) ended_runs: Vec<EndedRun>,
     /// Whether any job comes after another, once it was asked for.
     pub(super) linked: Option<bool>,
+    /// Between which ids they are, once it was asked for.
+    pub(super) bounds: Option<Bounds>,
     /// Whether any batch watches a job, once it was asked for.
     pub(super) watched: Option<bool>,
     /// Jobs whose children are to be told what became of them, each with the child after which to go on.
@@ -148,6 +151,7 @@ impl<'c> Batch<'c> {
             forgotten: Vec::new(),
             ended_runs: Vec::new(),
             linked: None,
+            bounds: None,
             watched: None,
             fates: VecDeque::new(),
             settles: TOLD_AT_ONCE,

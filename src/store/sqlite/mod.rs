@@ -48,6 +48,7 @@ mod key_limits;
 mod key_list;
 mod lanes;
 mod limits;
+mod link_bounds;
 mod lock_file;
 mod migrate;
 mod names;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::jobs::class_of;
-use super::{graph, output, runs};
+use super::{batches, graph, output, runs};
 use crate::cli::context::Context;
 use crate::cli::why as cli_why;
 use crate::client::ClientError;
@@ -211,6 +211,10 @@ fn facts(desk: &Desk<'_>, job: &JobRecord) -> Markup {
             }
             @if let Some(key) = &job.key {
                 dt { "key" } dd { a href=(desk.urls.with(&["jobs"], [("key", key.as_str())])) { (text(key)) } }
+            }
+            @for batch in job.batch.into_iter().chain(job.after_batch) {
+                dt { @if job.batch == Some(batch) { "batch" } @else { "after batch" } }
+                dd { a href=(batches::url(desk, batch)) { (batch) } }
             }
             dt { "attempts" } dd { (counters.attempts) (of) ", " (counters.crashes) " crashes, " (counters.releases) " releases" }
             @if let Some(timeout) = job.timeout_s { dt { "timeout" } dd { (seconds(timeout)) } }

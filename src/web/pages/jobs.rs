@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::{operations, search};
+use super::{batches, operations, search};
 use crate::cli::args::moment;
 use crate::cli::output;
 use crate::clock;
 use crate::error::Error;
-use crate::model::{IdRange, JobId, JobRecord, JobState, QueueName, States, UnixMicros};
+use crate::model::{IdRange, IdRanges, JobId, JobRecord, JobState, QueueName, States, UnixMicros};
 use crate::report::words;
 use crate::store::{JobFilter, Slice};
 use crate::web::View;
@@ -88,6 +88,8 @@ pub(super) fn filter(desk: &Desk<'_>, asked: &Asked) -> Result<JobFilter, Error>
     let (after, before) = (id("after")?.map(JobId), id("before")?.map(JobId));
     let oldest = asked.get("oldest").is_some() || states.single() == Some(JobState::Ready);
     let ids = asked.get("id").map(str::parse::<IdRange>).transpose().map_err(|why| wrong("id", &why))?;
+    let ids: Option<IdRanges> = ids.map(|range| std::iter::once(range).collect());
+    let of_batch = asked.get("batch").map(|batch| batches::find(desk, batch)).transpose()?;
     let args = search::args(asked, desk.hidden());
     Ok(JobFilter {
         queue: asked.get("queue").map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?,
@@ -100,7 +102,7 @@ pub(super) fn filter(desk: &Desk<'_>, asked: &Asked) -> Result<JobFilter, Error>
         args: Some(args).filter(|args| !args.is_empty()),
         since: time("since")?,
         until: time("until")?,
-        ids: ids.map(|range| std::iter::once(range).collect()),
+        ids: of_batch.map(|batch| batch.ranges).or(ids),
         after,
         before,
         newest: !oldest && after.is_none(),
@@ -110,7 +112,7 @@ pub(super) fn filter(desk: &Desk<'_>, asked: &Asked) -> Result<JobFilter, Error>
 
 /// The fields that are filled in, as options of a verb.
 pub(super) fn options(asked: &Asked) -> String {
-    let keys = ["state", "queue", "type", "label", "key", "error", "unique", "since", "until"];
+    let keys = ["state", "queue", "type", "label", "key", "batch", "error", "unique", "since", "until"];
     let id = asked.get("id").map(|id| format!(" {}", words::command([id])));
     let given = keys.iter().filter_map(|key| Some(format!(" --{key} {}", words::command([asked.get(key)?]))));
     let of_args = asked.query.iter().filter_map(|(key, value)| match key.strip_prefix("args.") {
@@ -166,7 +168,7 @@ fn fields(desk: &Desk<'_>) -> Markup {
     };
     html! {
         form.row method="get" action=(desk.urls.to(&["jobs"])) {
-            @if let Some(state) = value("state") { input type="hidden" name="state" value=(state); }
+            @for key in ["state", "batch"] { @if let Some(value) = value(key) { input type="hidden" name=(key) value=(value); } }
             label { "search" input name="q" value=[value("q")] size="36" autocomplete="off" placeholder="text, 31, type:mail, args.customer:7" title=(search::WORDS); }
             (field("queue", "queue", Some("queues")))
             (field("type", "type", None))

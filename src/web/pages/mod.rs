@@ -2,6 +2,7 @@
 //! prints for the same.
 
 pub(super) mod audit;
+pub(super) mod batches;
 pub(super) mod failures;
 mod graph;
 pub(super) mod job;

@@ -24,7 +24,7 @@ const COUNTED: u32 = 10_000;
 /// Jobs that are shown before they are changed.
 const FIRST: u32 = 10;
 /// Fields that say which jobs are meant; the page itself always says until when.
-const FIELDS: [&str; 9] = ["q", "state", "queue", "type", "label", "key", "error", "since", "until"];
+const FIELDS: [&str; 10] = ["q", "state", "queue", "type", "label", "key", "batch", "error", "since", "until"];
 /// Deleting more than so many, or who knows how many, takes typing their number.
 const TYPED_FROM: u64 = 1_000;
 
@@ -47,6 +47,7 @@ pub(super) fn links(desk: &Desk<'_>) -> Markup {
                 a href=(desk.urls.with(&["jobs", "change", verb], desk.query_without(&jobs::PLACES))) { (verb) " all of them …" }
             }
             a href=(desk.urls.to(&["operations"])) { "operations" }
+            a href=(desk.urls.to(&["batches"])) { "batches" }
         }
     }
 }
