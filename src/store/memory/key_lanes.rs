@@ -263,6 +263,9 @@ impl State {
 
     pub(super) fn keys(&self, filter: &KeyFilter) -> Vec<KeyRecord> {
         let KeyFilter { queue, key: only, limit } = filter;
+        if !self.queues.contains_key(queue) {
+            return Vec::new();
+        }
         let record = self.limits_of(queue).unwrap_or_default();
         let of_queue = self.jobs.values().filter(|job| job.new.queue == *queue);
         let mut waiting: BTreeMap<String, u64> = record.paused.keys().map(|key| (key.clone(), 0)).collect();
@@ -271,7 +274,7 @@ impl State {
             *waiting.entry(job.new.key.as_deref().unwrap_or_default().to_owned()).or_default() +=
                 u64::from(job.is_by_key());
         }
-        if let (Some(key), true) = (only, self.queues.contains_key(queue)) {
+        if let Some(key) = only {
             waiting = BTreeMap::from([(key.clone(), waiting.get(key).copied().unwrap_or(0))]);
         }
         let found = waiting.into_iter().map(|(key, waiting)| {
