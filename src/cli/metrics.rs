@@ -21,7 +21,7 @@ use crate::model::{QueueName, QueueTotals};
 use crate::report::exposition::{self, Family, Format};
 use crate::report::history::{self, HistoryReport};
 use crate::report::metrics::OfStore;
-use crate::report::{metrics, words};
+use crate::report::{limit_metrics, metrics, words};
 use crate::wire::metrics::AskHistory;
 
 /// Everybody may read the file: a collector is another user.
@@ -90,14 +90,16 @@ fn with_services(context: &Context, mut families: Vec<Family>) -> Vec<Family> {
 fn of_store(context: &Context) -> Result<Vec<Family>, Error> {
     let Some(mut records) = context.records()? else { return Ok(Vec::new()) };
     let (totals, now) = (records.queue_totals()?, clock::wall());
+    let with_keys = limit_metrics::with_keys(totals.iter());
     let mut apart = 0..MOST_TYPES;
     let totals = QueueTotals::with_others(totals.iter(), |_| apart.next().is_some());
     let mut families = metrics::of_queues(&totals, now);
+    families.extend(limit_metrics::of_queues(&totals, None));
     let processors = processors::configured(context).unwrap_or_else(|error| {
         context.warn(&error.to_string());
         Vec::new()
     });
-    let of = OfStore { url: context.paths()?.database.clone(), processors, ended_runs: None };
+    let of = OfStore { url: context.paths()?.database.clone(), with_keys, processors, ended_runs: None };
     let (found, trouble) = metrics::of_store(records.as_mut(), &of, now);
     if let Some(error) = trouble {
         context.warn(&error.to_string());

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use super::sampler::{Command, Sampler};
 use crate::core::PoolId;
 use crate::model::change::Next;
+use crate::model::queue_limits::Full;
 use crate::model::sketch::Durations;
-use crate::model::{Mono, Outcome};
+use crate::model::{Mono, Outcome, QueueName};
 use crate::report::summary::Summary;
 
 /// Seconds over which the rate is taken.
@@ -32,6 +33,8 @@ pub(super) struct Meters {
     pub(super) times: Times,
     /// Time that jobs took of the workers of each pool, as it was told last.
     pub(super) busy_us: BTreeMap<PoolId, u64>,
+    /// Jobs that were not added for want of room, by queue.
+    pub(super) refused: BTreeMap<QueueName, u64>,
 }
 
 impl Meters {
@@ -43,7 +46,12 @@ impl Meters {
             rate: VecDeque::new(),
             times: Times::default(),
             busy_us: BTreeMap::new(),
+            refused: BTreeMap::new(),
         }
+    }
+
+    pub(super) fn note_refused(&mut self, full: &Full) {
+        *self.refused.entry(full.queue.clone()).or_default() += full.pushed;
     }
 
     pub(super) fn tell_sampler(&self, command: Command) {

@@ -12,6 +12,7 @@ use super::snapshot;
 use crate::core::{Flight, PoolId};
 use crate::model::problem::Topic;
 use crate::model::{Now, PoolName};
+use crate::report::limit_metrics;
 use crate::report::metrics::{Collected, CollectedPool, OfStore};
 
 impl Master {
@@ -31,12 +32,14 @@ impl Master {
             commit,
             sync,
             queues: self.core.totals().with_others(),
+            refused: self.meters.refused.clone(),
             tally: self.core.tally(),
             pools,
             workers: config.metrics_per_worker.then(|| self.collect_workers()),
             traces: self.traces.status(),
             store: OfStore {
                 url: config.database.clone(),
+                with_keys: limit_metrics::with_keys(self.core.totals().all()),
                 processors: config.processors.iter().cloned().map(Arc::new).collect(),
                 ended_runs: Some(ended_runs),
             },

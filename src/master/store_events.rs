@@ -170,6 +170,9 @@ impl Master {
     }
 
     fn committed(&mut self, batch: u64, durable: bool, purpose: Purpose, reply: Reply) {
+        if let Reply::Full(full) = &reply {
+            self.meters.note_refused(full);
+        }
         match purpose {
             Purpose::Core(tag) => self.committed_for_core(tag, reply),
             Purpose::EndRun(job) => self.job_may_have_ended(job),

@@ -66,7 +66,9 @@ impl Per {
 }
 
 impl Rate {
-    fn per_s(self) -> f64 {
+    /// Starts per second.
+    #[must_use]
+    pub fn per_s(self) -> f64 {
         f64::from(self.count) / f64::from(self.per.seconds())
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exposition::{Family, Kind};
-use super::{ProcessorStatus, TracesStatus};
+use super::{ProcessorStatus, TracesStatus, limit_metrics};
 use crate::model::gauge::PoolCounts;
 use crate::model::processor::{EndedRuns, ProcessorRunState, ProcessorSettings};
 use crate::model::rollup::Tally;
@@ -41,6 +41,8 @@ pub struct Collected {
     pub commit: Durations,
     pub sync: Durations,
     pub queues: BTreeMap<QueueName, QueueTotals>,
+    /// Jobs that were not added for want of room.
+    pub refused: BTreeMap<QueueName, u64>,
     /// Runs that have ended.
     pub tally: Tally,
     pub pools: BTreeMap<PoolName, CollectedPool>,
@@ -64,17 +66,19 @@ pub struct CollectedPool {
 #[derive(Clone, Debug)]
 pub struct OfStore {
     pub url: StoreUrl,
+    /// Queues of which keys have numbers.
+    pub with_keys: Vec<QueueName>,
     /// Processors of the configuration.
     pub processors: Vec<Arc<ProcessorSettings>>,
     /// Runs of processors that have ended since the master started; `None` without a master.
     pub ended_runs: Option<BTreeMap<ProcessorName, EndedRuns>>,
 }
 
-const fn counter(name: &'static str, help: &'static str) -> Family {
+pub(super) const fn counter(name: &'static str, help: &'static str) -> Family {
     Family::new(Kind::Counter, name, help)
 }
 
-const fn gauge(name: &'static str, help: &'static str) -> Family {
+pub(super) const fn gauge(name: &'static str, help: &'static str) -> Family {
     Family::new(Kind::Gauge, name, help)
 }
 
@@ -101,6 +105,7 @@ impl Collected {
         let mut all = about(true);
         all.extend(self.of_master());
         all.extend(of_queues(&self.queues, self.now));
+        all.extend(limit_metrics::of_queues(&self.queues, Some(&self.refused)));
         all.extend(of_runs(&self.tally));
         all.extend(of_pools(&self.pools));
         if let Some(workers) = &self.workers {
@@ -255,6 +260,10 @@ pub fn of_store(records: &mut dyn Records, of: &OfStore, now: UnixMicros) -> (Ve
         gauge("queue_work_store_size_bytes", "Size of the database.").with(size.bytes as f64),
         gauge("queue_work_store_wal_bytes", "Size of the write-ahead log of the database.").with(size.log_bytes as f64),
     ];
+    match limit_metrics::of_keys(records, &of.with_keys) {
+        Ok(keys) => all.extend(keys),
+        Err(error) => return (all, Some(error)),
+    }
     let on_record = match records.processors() {
         Ok(on_record) => on_record,
         Err(error) => return (all, Some(error)),

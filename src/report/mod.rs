@@ -16,6 +16,7 @@ pub mod health;
 pub mod hint;
 pub mod history;
 pub mod leaks;
+pub mod limit_metrics;
 pub mod lists;
 pub mod metrics;
 pub mod operations;

@@ -66,7 +66,9 @@ impl KeyStatus {
         queue_limits::worded(&concurrency.into_iter().chain(rate).collect())
     }
 
-    fn held_back(&self, now: UnixMicros) -> Option<String> {
+    /// Why no more starts, in words.
+    #[must_use]
+    pub fn held_back(&self, now: UnixMicros) -> Option<String> {
         Some(match self.closed? {
             Closed::Paused => {
                 format!("paused{}", self.paused.as_ref().map(|paused| by(paused, now)).unwrap_or_default())

@@ -1,5 +1,7 @@
 //! Keys through the real binary: what is shown of them, what holds them, and pausing one.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::support::{Bench, DEADLINE};
@@ -110,4 +112,57 @@ fn a_key_that_cannot_be_paused_is_refused() {
     refused(&bench);
     let _master = bench.start(&["--workers=1", "--queue=other"]);
     refused(&bench);
+}
+
+#[test]
+fn metrics_have_the_limits_what_they_hold_back_and_the_keys_with_the_most_jobs() {
+    let bench = Bench::new();
+    let file = configure(&bench, "concurrency = 1\nfair = \"jobs\"\nrate = \"30/m\"\nrate_burst = 9\nmax_ready = 4");
+    let first = push(&bench, "a");
+    let _master = bench.start(&["--config", &file]);
+    bench.wait_for_job(first, "running");
+    for key in ["a", "b", "b", "c"] {
+        push(&bench, key);
+    }
+    bench.run(&["push", "--queue=mail", "letter"]).expect_code(1);
+    let text = bench.ok(&["metrics"]);
+    for line in [
+        "queue_work_queue_limit{limit=\"concurrency\",queue=\"mail\"} 1",
+        "queue_work_queue_limit{limit=\"rate\",queue=\"mail\"} 0.5",
+        "queue_work_queue_limit{limit=\"max_ready\",queue=\"mail\"} 4",
+        "queue_work_queue_held_back_jobs{queue=\"mail\"} 4",
+        "queue_work_jobs_refused_total{queue=\"mail\"} 1",
+        "queue_work_key_jobs{key=\"b\",queue=\"mail\",state=\"ready\"} 2",
+        "queue_work_key_jobs{key=\"a\",queue=\"mail\",state=\"running\"} 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    std::fs::write(bench.path().join("go"), "").expect("written");
+}
+
+#[test]
+fn the_example_shares_workers_between_customers_and_calls_an_api_as_often_as_it_takes() {
+    let bench = Bench::new();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/limits.toml");
+    let notes = bench.path().join("notes");
+    let push = |key: &str, jobs: usize| {
+        let script = format!("echo {key} >> {}; sleep 0.01", notes.display());
+        let args = ["push", "--queue=reports", "--key", key, "--lines", "--", "sh", "-c", &script];
+        bench.verb(&args).stdin("x\n".repeat(jobs)).run().expect_code(0);
+    };
+    push("big", 60);
+    push("small", 4);
+    push("vip", 6);
+    bench.verb(&["push", "--queue=api", "--lines", "--", "true"]).stdin("x\n".repeat(30)).run().expect_code(0);
+    let _master = bench.start(&["--config", file.to_str().expect("UTF-8")]);
+    let queue = |bench: &Bench, name: &str| -> Value {
+        serde_json::from_str::<Value>(&bench.ok(&["queues", name, "--json"])).expect("JSON")[0].clone()
+    };
+    bench.wait_for("the burst", DEADLINE, |bench| queue(bench, "api")["limits"]["next_start_at"].is_string());
+    let api = queue(&bench, "api");
+    assert!(api["ready"].as_u64() >= Some(15), "{api}");
+    bench.wait_for("all reports", DEADLINE, |bench| queue(bench, "reports")["succeeded_total"] == 70);
+    let notes = std::fs::read_to_string(notes).expect("notes");
+    let last = |key: &str| notes.lines().rev().skip_while(|line| *line != key).count();
+    assert!(last("small") < 25 && last("vip") < 25, "{notes}");
 }

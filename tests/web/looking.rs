@@ -215,3 +215,20 @@ fn a_list_goes_on_where_it_ended_and_a_number_leads_to_its_job() {
     page.get("/jobs?state=nonsense").expect(400);
     page.get("/jobs?before=x").expect(400);
 }
+
+#[test]
+fn the_page_of_a_queue_shows_its_limits_who_has_set_them_and_the_keys_with_the_most_jobs() {
+    let bench = Bench::new();
+    for key in ["customer42", "customer42", "<b>"] {
+        bench.push(&["--queue=mail", "--key", key, "letter"]);
+    }
+    bench.ok(&["queues", "set", "mail", "--rate", "5/m", "--for", "1h"]);
+    bench.ok(&["pause", "mail", "--key", "customer42"]);
+    bench.ok(&["queues", "set", "mail", "--fair", "jobs"]);
+    let page = Page::start(&bench, &[]);
+    let html = page.get("/queues/mail").expect(200).body;
+    for part in ["fair jobs", "key `customer42` is paused", "Keys with the most jobs", "queue=mail&amp;key=customer42"]
+    {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+}

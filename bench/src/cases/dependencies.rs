@@ -10,7 +10,7 @@ use crate::figures::{Row, Samples, Target, Unit};
 use crate::ours::{Drained, Master};
 use crate::setting::Setting;
 
-const WORKERS: u32 = 4;
+pub(super) const WORKERS: u32 = 4;
 const FREE: &str = "without parents";
 const ONE: &str = "without parents, prefetch 1";
 

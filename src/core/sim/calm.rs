@@ -1,6 +1,7 @@
 //! When the faults end: every job ends, every pool is whole again, every ticket is answered, and a stop is complete.
 
 use super::master::queue;
+use super::operator::KEYS;
 use super::world::World;
 use crate::core::{Command, Gate, Phase, SlotView, Target};
 use crate::model::{PoolKind, QueueName, QueueOrder, Supervision};
@@ -22,6 +23,9 @@ impl World {
         }
         for n in 0..3 {
             self.set_paused(queue(n), false);
+            for key in KEYS {
+                self.set_key_paused(queue(n), key, false);
+            }
         }
         for kind in [PoolKind::Protocol, PoolKind::Exec] {
             let mut settings = self.settings();

@@ -7,7 +7,11 @@ use super::world::{Happening, World};
 use crate::core::{Command, Event, Phase, PoolChanges, PoolId, Tag, Target, Ticket};
 use crate::model::after::{After, AfterFailed, Parent};
 use crate::model::change::Request;
+use crate::model::limit_record::PausedKey;
 use crate::model::{JobId, NewJob, PoolName, PoolSettings, QueueName, Wanted, WorkerId};
+
+/// Keys of jobs.
+pub(super) const KEYS: [&str; 3] = ["a", "b", "c"];
 
 impl World {
     pub(super) fn operate(&mut self) {
@@ -30,6 +34,7 @@ impl World {
             735..740 => self.force(),
             740..744 => self.lose_master(),
             744..760 => self.set_clock(),
+            860..880 => self.pause_key(),
             760..770 => self.broken = !self.broken,
             770..860 => self.sample(),
             _ => {}
@@ -80,6 +85,7 @@ impl World {
         let c = &mut self.chance;
         NewJob {
             queue: queue(c.range(0, 3)),
+            key: c.often(600).then(|| (*c.pick(&KEYS)).into()),
             priority: *c.pick(&[0, 0, 0, 5, -5]),
             due_at: c.often(100).then(|| wall.plus(Duration::from_micros(c.micros(1000, 60_000_000)))),
             timeout: c.often(100).then(|| Duration::from_micros(c.micros(1000, 5_000_000))),
@@ -185,6 +191,16 @@ impl World {
 
     pub(super) fn set_paused(&mut self, queue: QueueName, paused: bool) {
         self.pending.push((Request::Pause { queue, paused }.into(), Tag::None));
+    }
+
+    fn pause_key(&mut self) {
+        let (queue, key, paused) = (queue(self.chance.range(0, 3)), *self.chance.pick(&KEYS), self.chance.often(500));
+        self.set_key_paused(queue, key, paused);
+    }
+
+    pub(super) fn set_key_paused(&mut self, queue: QueueName, key: &str, paused: bool) {
+        let pause = paused.then(|| PausedKey { by: None, at: self.now().wall });
+        self.pending.push((Request::PauseKey { queue, key: key.into(), pause }.into(), Tag::Sort));
     }
 
     pub(super) fn stop_all(&mut self) {

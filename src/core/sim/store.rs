@@ -13,7 +13,7 @@ use crate::model::rollup::{Range, Resolution, RunCounts};
 use crate::model::shift::Shift;
 use crate::model::{JobId, JobState, Mono, Outcome, QueueName, QueueTotals, RunId, UnixMicros, WorkerId};
 use crate::store::memory::MemoryStore;
-use crate::store::{Applied, HistoryFilter, Master, Records as _, RunFilter, Store as _, StoreError};
+use crate::store::{Applied, HistoryFilter, KeyFilter, Master, Records as _, RunFilter, Store as _, StoreError};
 
 #[derive(Debug, Default)]
 pub(super) struct Store {
@@ -45,9 +45,9 @@ impl Store {
         start.first_worker
     }
 
-    /// From now on the queue has these limits, which are never lowered.
-    pub(super) fn limit(&mut self, queue: QueueName, said: SaidLimits, at: UnixMicros) {
-        let op = Request::ConfigureQueues(Arc::new([(queue, said)].into())).into();
+    /// From now on queues have these limits, which are never lowered.
+    pub(super) fn limit(&mut self, limits: BTreeMap<QueueName, SaidLimits>, at: UnixMicros) {
+        let op = Request::ConfigureQueues(Arc::new(limits)).into();
         sound(self.inner.apply(0, &[op], at));
     }
 
@@ -85,6 +85,9 @@ impl Store {
             self.take_note(op, reply);
         }
         self.totals = sound(self.inner.totals());
+        if self.batch.is_multiple_of(16) {
+            self.check_keys();
+        }
         (replies, settled)
     }
 
@@ -115,6 +118,18 @@ impl Store {
                 state == Some(JobState::Succeeded) || is_over,
                 "job {id} is handed out before job {parent}: {state:?}"
             );
+        }
+    }
+
+    /// No key has more running than it may, and all that is ready waits in a lane of a key.
+    fn check_keys(&mut self) {
+        for of in self.totals.clone() {
+            let Some(limits) = of.limits.filter(|record| record.in_force.is_keyed()) else { continue };
+            let most = limits.in_force.concurrency_per_key.map_or(u64::MAX, u64::from);
+            let keys = sound(self.inner.keys(&KeyFilter { queue: of.name, ..KeyFilter::default() }));
+            assert!(keys.iter().all(|key| key.running <= most), "more jobs of a key run than may: {keys:?}");
+            assert_eq!(keys.iter().map(|key| key.waiting).sum::<u64>(), of.ready, "{keys:?}");
+            assert_eq!(keys.iter().map(|key| key.running).sum::<u64>(), of.running, "{keys:?}");
         }
     }
 

@@ -8,8 +8,9 @@ use super::process::Process;
 use super::store::Store;
 use crate::core::{Core, Event, Tag};
 use crate::model::change::{Op, Reply, Settled};
+use crate::model::queue_limits::SaidLimits;
 use crate::model::worker::Exit;
-use crate::model::{JobId, Mono, Now, UnixMicros, WorkerId};
+use crate::model::{JobId, Mono, Now, QueueName, UnixMicros, WorkerId};
 
 /// Something that is going to happen.
 #[derive(Debug)]
@@ -106,15 +107,29 @@ impl World {
             stopped_by: None,
             trace: std::env::var_os("SIM_TRACE").is_some(),
         };
-        if world.chance.often(400) {
-            let (concurrency, rate) = (world.chance.range(1, 5), *world.chance.pick(&["off", "20/m", "5/s"]));
-            let said = [("concurrency", concurrency.to_string()), ("rate", rate.to_owned())];
-            let said = said.into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
-            let at = world.now().wall;
-            world.store.limit(queue(0), said, at);
-        }
+        world.limit();
         world.begin_generation();
         world
+    }
+
+    /// One queue may have limits, and another limits of its keys.
+    fn limit(&mut self) {
+        let c = &mut self.chance;
+        let mut limits: BTreeMap<QueueName, SaidLimits> = BTreeMap::new();
+        if c.often(400) {
+            let (concurrency, rate) = (c.range(1, 5), *c.pick(&["off", "20/m", "5/s"]));
+            limits.insert(queue(0), said(&[("concurrency", &concurrency.to_string()), ("rate", rate)]));
+        }
+        if c.often(150) {
+            let (concurrency, rate) = (*c.pick(&["off", "1", "2"]), *c.pick(&["off", "10/m", "2/s"]));
+            let fair = *c.pick(&["off", "jobs", "time"]);
+            limits.insert(
+                queue(1),
+                said(&[("concurrency_per_key", concurrency), ("rate_per_key", rate), ("fair", fair)]),
+            );
+        }
+        let at = self.now().wall;
+        self.store.limit(limits, at);
     }
 
     pub(super) fn now(&self) -> Now {
@@ -186,4 +201,8 @@ impl World {
             Happening::Operator => self.operate(),
         }
     }
+}
+
+fn said(limits: &[(&str, &str)]) -> SaidLimits {
+    limits.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect()
 }

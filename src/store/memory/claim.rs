@@ -53,44 +53,63 @@ impl State {
         taken: &mut Taken,
     ) {
         while taken.jobs.len() < goal && !taken.more {
-            let Some(id) = self.front(queue, &claim.lanes) else { break };
-            let (lapsed, size) = self.jobs.get(&id).map_or((false, 0), |j| (j.has_lapsed(at), j.new.args.len()));
-            if lapsed {
-                self.expire(id, at);
-                taken.expired.push(JobId(id));
-                taken.more = taken.expired.len() >= EXPIRED_PER_CLAIM;
-                continue;
-            }
-            if !taken.jobs.is_empty() && taken.bytes.saturating_add(size) > claim.max_bytes {
-                taken.more = true;
+            let Some(id) = self.front(queue, &claim.lanes).filter(|id| self.has_room(*id, claim.max_bytes, at, taken))
+            else {
                 break;
-            }
+            };
             if self.jobs.get(&id).is_some_and(|job| self.is_paused(&job.new)) {
-                self.park(id);
-                taken.parked += 1;
-                taken.more = taken.parked >= PARKED_PER_CLAIM;
-                continue;
+                self.park(id, at, taken);
+            } else {
+                self.begin(id, claim, (generation, at), taken);
             }
-            taken.bytes += size;
-            let worker = claim.workers.get(taken.jobs.len()).map(|worker| worker.0);
-            taken.jobs.extend(self.start(id, worker, generation, at));
         }
     }
 
-    fn park(&mut self, id: i64) {
+    /// Whether a job has room in the bytes that are left, of which it takes its own.
+    pub(super) fn has_room(&self, id: i64, max_bytes: usize, at: UnixMicros, taken: &mut Taken) -> bool {
+        let bytes = taken.bytes.saturating_add(self.bytes(id, at));
+        taken.more |= bytes > max_bytes && taken.bytes > 0 && bytes > taken.bytes;
+        if !taken.more {
+            taken.bytes = bytes;
+        }
+        !taken.more
+    }
+
+    /// Of one that has expired nothing is sent.
+    fn bytes(&self, id: i64, at: UnixMicros) -> usize {
+        self.jobs.get(&id).filter(|job| !job.has_lapsed(at)).map_or(0, |job| job.new.args.len())
+    }
+
+    /// Starts a job; false: it has expired.
+    pub(super) fn begin(
+        &mut self,
+        id: i64,
+        claim: &Claim,
+        (generation, at): (Generation, UnixMicros),
+        taken: &mut Taken,
+    ) -> bool {
+        if self.jobs.get(&id).is_some_and(|job| job.has_lapsed(at)) {
+            self.expire(id, at);
+            taken.expired.push(JobId(id));
+            taken.more |= taken.expired.len() >= EXPIRED_PER_CLAIM;
+            return false;
+        }
+        let worker = claim.workers.get(taken.jobs.len()).map(|worker| worker.0);
+        taken.jobs.extend(self.start(id, worker, generation, at));
+        true
+    }
+
+    fn park(&mut self, id: i64, at: UnixMicros, taken: &mut Taken) {
+        taken.bytes -= self.bytes(id, at);
         if let Some(mut job) = self.take(id) {
             job.by_key = true;
             self.put(id, job);
         }
+        taken.parked += 1;
+        taken.more |= taken.parked >= PARKED_PER_CLAIM;
     }
 
-    pub(super) fn start(
-        &mut self,
-        id: i64,
-        worker: Option<i64>,
-        generation: Generation,
-        at: UnixMicros,
-    ) -> Option<Claimed> {
+    fn start(&mut self, id: i64, worker: Option<i64>, generation: Generation, at: UnixMicros) -> Option<Claimed> {
         let mut job = self.take(id)?;
         self.run_high += 1;
         let counters = job.past.unwrap_or_default();

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{Place, State};
+use super::state::{Job, Order, Place, State};
 use crate::model::change::Claim;
 use crate::model::fair::{self, Fair, Turn, UNIT};
 use crate::model::key_record::KeyRecord;
 use crate::model::queue_limits::{Bucket, QueueLimits};
-use crate::model::{Generation, JobId, Lane, NewJob, QueueName, Takes, UnixMicros};
-use crate::store::{EXPIRED_PER_CLAIM, KeyFilter};
+use crate::model::{Generation, Lane, NewJob, QueueName, Takes, UnixMicros};
+use crate::store::KeyFilter;
 
 use super::claim::Taken;
 
@@ -47,6 +47,15 @@ impl State {
         self.limits_of(&job.queue).is_some_and(|record| record.paused.contains_key(key))
     }
 
+    /// Ready jobs of a queue whose keys are paused, where that is known.
+    pub(super) fn parked(&self, queue: &QueueName) -> u64 {
+        if self.limits_of(queue).is_none_or(|record| record.paused.is_empty()) {
+            return 0;
+        }
+        let is_parked = |job: &&Job| job.new.queue == *queue && job.is_by_key() && self.is_paused(&job.new);
+        self.jobs.values().filter(is_parked).count() as u64
+    }
+
     pub(super) fn waits_by_key(&self, job: &NewJob) -> bool {
         self.is_keyed(&job.queue) || self.is_paused(job)
     }
@@ -56,7 +65,9 @@ impl State {
         let Some(job) = self.jobs.get(&id) else { return };
         let class = (job.new.queue.clone(), job.lane.clone(), -i64::from(job.new.priority));
         let key: Box<str> = job.new.key.clone().unwrap_or_default();
-        if self.key_lanes(&class.0).iter().any(|lane| lane.class == class && lane.key == key && lane.jobs.len() > 1) {
+        let first = (class.0.clone(), class.1.clone(), Some(key.clone()), class.2, i64::MIN, i64::MIN);
+        let is_its = |of: &&Order| (&of.0, &of.1, &of.2, of.3) == (&first.0, &first.1, &first.2, first.3);
+        if self.ready.range(&first..).take_while(is_its).any(|of| of.5 != id) {
             return;
         }
         let turn = self.keys.turns.get(&class).copied().unwrap_or(0);
@@ -82,7 +93,7 @@ impl State {
     }
 
     fn running_of(&self, queue: &QueueName, key: &str) -> u64 {
-        let is_it = |job: &&super::state::Job| {
+        let is_it = |job: &&Job| {
             job.new.queue == *queue
                 && job.new.key.as_deref().unwrap_or_default() == key
                 && matches!(job.place, Place::Running(_))
@@ -157,7 +168,12 @@ impl State {
         let mut rows: Vec<(i64, usize, i64)> = Vec::new();
         let mut now: BTreeMap<Class, i64> = BTreeMap::new();
         for (place, (lane, &jobs)) in found.iter().zip(dealt).enumerate() {
-            let fitting = self.fitting(&lane.jobs[..jobs as usize], claim.max_bytes, at, taken);
+            let jobs = &lane.jobs[..jobs as usize];
+            let fitting: Vec<i64> = jobs
+                .iter()
+                .copied()
+                .take_while(|id| !taken.more && self.has_room(*id, claim.max_bytes, at, taken))
+                .collect();
             let Some(last) = fitting.len().checked_sub(1) else { continue };
             let tag = |nth: usize| lane.turn.vtime + lane.turn.cost * nth as i64;
             self.keys.vtimes.insert((lane.class.clone(), lane.key.clone()), tag(last + 1));
@@ -167,14 +183,9 @@ impl State {
         }
         rows.sort_by_key(|(tag, place, _)| (*tag, *place));
         for (_, place, id) in rows {
-            if self.jobs.get(&id).is_some_and(|job| job.has_lapsed(at)) {
-                self.expire(id, at);
-                taken.expired.push(JobId(id));
-                taken.more |= taken.expired.len() >= EXPIRED_PER_CLAIM;
+            if !self.begin(id, claim, (generation, at), taken) {
                 continue;
             }
-            let worker = claim.workers.get(taken.jobs.len()).map(|worker| worker.0);
-            taken.jobs.extend(self.start(id, worker, generation, at));
             let (queue, key) = (&found[place].class.0, &found[place].key);
             let limits = self.limits_of(queue).map(|record| record.in_force.of_key()).unwrap_or_default();
             if limits.rate.is_some() {
@@ -194,27 +205,6 @@ impl State {
             let before = self.keys.turns.entry(class).or_insert(i64::MIN);
             *before = (*before).max(turn);
         }
-    }
-
-    /// The first of these that fit into the bytes that are left.
-    fn fitting(&self, ids: &[i64], max_bytes: usize, at: UnixMicros, taken: &mut Taken) -> Vec<i64> {
-        let mut fitting = Vec::new();
-        for id in ids {
-            if taken.more {
-                break;
-            }
-            let Some(job) = self.jobs.get(id) else { continue };
-            if !job.has_lapsed(at) {
-                let bytes = taken.bytes.saturating_add(job.new.args.len());
-                if bytes > max_bytes && taken.bytes > 0 {
-                    taken.more = true;
-                    break;
-                }
-                taken.bytes = bytes;
-            }
-            fitting.push(*id);
-        }
-        fitting
     }
 
     /// A job runs no more; `took`: for how long it ran, if it did.

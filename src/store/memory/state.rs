@@ -145,7 +145,7 @@ pub(super) struct Bulk {
 }
 
 /// The order of the queues: queue, lane, the key where it waits by that, -priority, due, id.
-type Order = (QueueName, Lane, Option<Box<str>>, i64, i64, i64);
+pub(super) type Order = (QueueName, Lane, Option<Box<str>>, i64, i64, i64);
 
 /// A run on record.
 #[derive(Clone, Debug)]
@@ -208,7 +208,7 @@ pub(super) struct State {
     pub(super) queues_seen: Option<QueueName>,
     pub(super) uniques: HashMap<String, i64>,
     pub(super) running: BTreeMap<i64, i64>,
-    ready: BTreeSet<Order>,
+    pub(super) ready: BTreeSet<Order>,
     /// Types that have lanes of their own.
     pub(super) named: BTreeSet<Arc<str>>,
     /// Whether ready jobs of such types may be elsewhere.
@@ -380,9 +380,7 @@ impl State {
         let oldest = by_lane.chain(by_key).min();
         let oldest_ready_at = oldest.map(UnixMicros);
         let limits = self.limits_of(name);
-        let parked =
-            self.jobs.values().filter(|job| job.new.queue == *name && job.is_by_key() && self.is_paused(&job.new));
-        let parked = parked.count() as u64;
+        let parked = self.parked(name);
         self.queues.get(name).map(|queue| QueueTotals { oldest_ready_at, limits, parked, ..queue.totals.clone() })
     }
 

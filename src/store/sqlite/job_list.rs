@@ -11,6 +11,7 @@
 //! | blocked, where no bulk push is being opened | `blocked` | id |
 //! | running | `running` | id |
 //! | only ready | the key of `ready`: of each queue, lane and priority, merged | when it is due |
+//! | likewise, where very many keys wait | the same, one after the other | queue, key, when it is due |
 //! | only scheduled | the key of `scheduled` | when it is due |
 //! | anything else | `jobs` | id |
 //!
@@ -21,9 +22,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Result};
 
-use super::key_lanes::KEYED;
 use super::walk::{Axis, Bounds, FIRST, ListRow, Pace, Place, Source, Walked, snapshot, walk};
-use super::{codes, lanes, sql};
+use super::{codes, ready_list, sql};
 use crate::model::{IdRange, JobId, JobRecord, JobState, QueueName, States};
 use crate::store::{ErrorFilter, JobFilter, Slice};
 
@@ -32,14 +32,6 @@ const CLOSE: i64 = 20;
 /// Ids that ranges which are close to one another span at most.
 const SPAN: i64 = 10_000;
 
-/// The next part of `ready` that is one order: at most three steps into its key. (A comparison of rows would walk along the
-/// part before.)
-const NEXT_PART: &str = "SELECT * FROM \
-     (SELECT queue, lane, nprio FROM ready WHERE queue = ?1 AND lane = ?2 AND nprio > ?3 ORDER BY nprio LIMIT 1) \
-     UNION ALL SELECT * FROM \
-     (SELECT queue, lane, nprio FROM ready WHERE queue = ?1 AND lane > ?2 ORDER BY lane, nprio LIMIT 1) \
-     UNION ALL SELECT * FROM \
-     (SELECT queue, lane, nprio FROM ready WHERE queue > ?1 ORDER BY queue, lane, nprio LIMIT 1) LIMIT 1";
 /// `jobs.id`: a job, else the last one before it, and when it is due.
 const DUE: &str = "SELECT coalesce(x.due_at, j.due_at) FROM jobs j LEFT JOIN tries x ON x.job_id = j.id \
      WHERE j.id <= ?1 ORDER BY j.id DESC LIMIT 1";
@@ -104,7 +96,10 @@ fn list<T: ListRow<Filter = JobFilter>>(
     {
         pace.is_whole = !pace.is_stepwise && is_whole(filter, false);
         let sources = match state {
-            JobState::Ready => ready_parts(conn, filter)?,
+            JobState::Ready => match ready_list::parts(conn, filter)? {
+                Some(parts) => parts,
+                None => return ready_list::part_by_part(conn, filter, limit, pace),
+            },
             _ => vec![Source { table: "scheduled d", join: WAITING, axis: Axis::Due, keys: Vec::new() }],
         };
         let due = |id: Option<JobId>| id.map(|id| place_by_due(conn, id)).transpose();
@@ -184,13 +179,13 @@ fn spans(ranges: &[IdRange]) -> Vec<IdRange> {
 }
 
 /// Where the job is, or was, in the order of what is due.
-fn place_by_due(conn: &Connection, id: JobId) -> Result<Place> {
+pub(super) fn place_by_due(conn: &Connection, id: JobId) -> Result<Place> {
     let due = conn.prepare_cached(DUE)?.query_row([id.0], |row| row.get(0)).optional()?;
     Ok((due.unwrap_or(0), id.0))
 }
 
 /// Joins the jobs of `ready` and of `scheduled`.
-const WAITING: &str = " CROSS JOIN jobs j ON j.id = d.id";
+pub(super) const WAITING: &str = " CROSS JOIN jobs j ON j.id = d.id";
 /// Joins the jobs of `blocked`, `running` and `ended`.
 const OF_JOB: &str = " CROSS JOIN jobs j ON j.id = d.job_id";
 
@@ -239,50 +234,16 @@ fn sources(conn: &Connection, filter: &JobFilter) -> Result<Option<Vec<Source>>>
     Ok(Some(filter.states.iter().map(source).collect()))
 }
 
-/// The parts of `ready` that are in one order each.
-fn ready_parts(conn: &Connection, filter: &JobFilter) -> Result<Vec<Source>> {
-    let of_queue = match &filter.queue {
-        Some(name) => match queue(conn, name)? {
-            None => return Ok(Vec::new()),
-            known => known,
-        },
-        None => None,
-    };
-    let of_lane = match &filter.kind {
-        Some(name) => match kind(conn, name)? {
-            None => return Ok(Vec::new()),
-            known => known.map(|(_, lane)| lane),
-        },
-        None => None,
-    };
-    let mut at = (of_queue.unwrap_or(i64::MIN), i64::MIN, i64::MIN);
-    let mut parts = Vec::new();
-    let mut next = conn.prepare_cached(NEXT_PART)?;
-    while let Some(part) = next.query_row(at, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()? {
-        let (queue, lane, nprio): (i64, i64, i64) = part;
-        if of_queue.is_some_and(|wanted| wanted != queue) {
-            break;
-        }
-        // A job of a type that has a lane may be in that of the others still, or in that of its key.
-        if of_lane.is_none_or(|wanted| wanted == lane || lane == lanes::OTHERS || lane >= KEYED) {
-            let keys = vec![("d.queue", queue.into()), ("d.lane", lane.into()), ("d.nprio", nprio.into())];
-            parts.push(Source { table: "ready d", join: WAITING, axis: Axis::Due, keys });
-        }
-        at = part;
-    }
-    Ok(parts)
-}
-
 /// Whether jobs of a bulk push are in no table of their state yet.
 fn has_unopened(conn: &Connection) -> Result<bool> {
     conn.prepare_cached("SELECT 1 FROM bulks WHERE committed")?.exists([])
 }
 
-fn queue(conn: &Connection, name: &QueueName) -> Result<Option<i64>> {
+pub(super) fn queue(conn: &Connection, name: &QueueName) -> Result<Option<i64>> {
     conn.prepare_cached(sql::QUEUE_ID)?.query_row([name.as_str()], |row| row.get(0)).optional()
 }
 
 /// The row of a type, and its lane.
-fn kind(conn: &Connection, name: &str) -> Result<Option<(i64, i64)>> {
+pub(super) fn kind(conn: &Connection, name: &str) -> Result<Option<(i64, i64)>> {
     conn.prepare_cached(sql::TYPE_ID)?.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }

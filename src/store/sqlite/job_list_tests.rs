@@ -153,3 +153,58 @@ fn a_range_of_ids_takes_no_longer_than_a_walk_over_all() {
         assert!(took[1] < took[0] * 3 / 2, "{took:?}");
     }
 }
+
+#[test]
+fn ready_jobs_of_very_many_keys_are_listed_key_by_key_each_once_at_the_cost_of_those_that_are_shown() {
+    let (_dir, conn) = store();
+    super::job_row::prepare(&conn).unwrap();
+    // Each tenth job has a key of its own, and is due in the order of its id.
+    conn.execute_batch(
+        "UPDATE jobs SET key = 'k' || id WHERE id <= 5000 AND id % 2 = 0;
+         INSERT INTO key_lanes (id, queue, lane, nprio, key, waiting, vtime, state)
+         SELECT id, queue, 1, 0, key, 1, 0, 1 FROM jobs WHERE key IS NOT NULL;
+         UPDATE ready SET lane = 1099511627776 + id WHERE id % 2 = 0;",
+    )
+    .unwrap();
+    let filter = |queue: &str| JobFilter {
+        queue: Some(QueueName::new(queue).unwrap()),
+        states: States::of(&[JobState::Ready]),
+        limit: Some(50),
+        ..JobFilter::default()
+    };
+    let all: Vec<i64> = (1..=2500).map(|n| 2 * n).collect();
+    for newest in [false, true] {
+        let mut found: Vec<i64> = Vec::new();
+        loop {
+            let cursor = found.last().copied().map(JobId);
+            let (after, before) = if newest { (None, cursor) } else { (cursor, None) };
+            let page = jobs(&conn, &JobFilter { after, before, newest, ..filter("a") }).unwrap();
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page.iter().map(|job| job.id.0));
+        }
+        if newest {
+            found.reverse();
+        }
+        assert_eq!(found, all);
+    }
+    let text = ArgsFilter { text: vec!["nothing like it".to_owned()], ..ArgsFilter::default() };
+    let (mut slices, mut after) = (0, None);
+    loop {
+        let filter = JobFilter { args: Some(text.clone()), after, ..filter("a") };
+        let slice = search(&conn, &filter, Duration::ZERO).unwrap();
+        assert!(slice.found.is_empty());
+        slices += 1;
+        after = slice.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(slices > 1000, "{slices}");
+    assert_eq!(super::job_list::ids(&conn, &JobFilter { limit: None, ..filter("a") }).unwrap().len(), 2500);
+    let steps = counted_steps(&conn);
+    jobs(&conn, &filter("a")).unwrap();
+    let keyed = steps.load(Ordering::Relaxed);
+    assert!(keyed < 60_000, "{keyed}");
+}

@@ -64,6 +64,7 @@ mod processors;
 mod prune;
 mod push;
 mod read;
+mod ready_list;
 mod remote_fs;
 mod roles;
 mod rollups;

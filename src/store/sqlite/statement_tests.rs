@@ -54,6 +54,7 @@ fn every_statement_of_the_hot_path_uses_a_key() {
         include_str!("key_limits.rs"),
         include_str!("paused_keys.rs"),
         include_str!("key_list.rs"),
+        include_str!("ready_list.rs"),
     ];
     let text = include_str!("sql.rs").to_owned() + &files.concat();
     let made = [("QUEUE_COUNT", sql::QUEUE_COUNT), ("TOTALS", sql::TOTALS), ("front", &lanes::front(3))];

@@ -154,7 +154,7 @@ impl Pace {
         Self { is_whole: false, is_stepwise: false, until, rows: FIRST, searched: 0, has_begun: false }
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.has_begun && self.until.is_some_and(|until| clock::monotonic_micros() >= until)
     }
 

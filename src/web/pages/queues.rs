@@ -7,12 +7,15 @@ use maud::{Markup, html};
 use super::jobs;
 use super::overview::{charts, past, spread};
 use crate::cli::status::named;
+use crate::clock;
 use crate::error::Error;
-use crate::model::{JobState, QueueName, States};
+use crate::model::{JobState, QueueName, States, UnixMicros};
 use crate::report::history::HistoryReport;
+use crate::report::queue_keys::KeyStatus;
+use crate::report::queue_limits;
 use crate::report::status::QueueStatus;
 use crate::report::words;
-use crate::store::JobFilter;
+use crate::store::{JobFilter, KeyFilter};
 use crate::web::View;
 use crate::web::desk::Desk;
 use crate::web::html::{Page, button, number, seconds, spark, table, text};
@@ -22,6 +25,8 @@ use crate::web::token::Role;
 const HOUR: Duration = Duration::from_hours(1);
 /// Jobs that are next.
 const NEXT: u32 = 50;
+/// Keys that are shown.
+const KEYS: u32 = 10;
 
 pub(in crate::web) fn all(desk: &Desk<'_>) -> Result<View, Error> {
     if desk.asked.wants_json {
@@ -101,6 +106,38 @@ fn switch(desk: &Desk<'_>, queue: &QueueStatus) -> Markup {
     }
 }
 
+/// What limits the queue, who has set that, and the keys with the most jobs.
+fn limits(desk: &Desk<'_>, queue: &QueueStatus) -> Result<Markup, Error> {
+    let Some(of) = &queue.limits else { return Ok(html! {}) };
+    let filter = KeyFilter { queue: queue.name.clone(), key: None, limit: Some(KEYS) };
+    let (found, now) = (desk.read(|records| records.keys(&filter))?, clock::wall());
+    let keys = found.into_iter().map(|key| KeyStatus::new(key, &desk.status().queues, now));
+    let keys: Vec<KeyStatus> = keys.collect();
+    Ok(html! {
+        h2 { "Limits" }
+        dl.facts {
+            dt { "in force" } dd { (text(&queue_limits::worded(&of.in_force))) }
+            @if let Some(set) = queue_limits::set(of, now) { dt { "set" } dd { (text(&set)) } }
+            @if let Some(closed) = queue_limits::closed(queue, now) { dt { "held back" } dd { (text(&closed)) } }
+        }
+        @if !keys.is_empty() { (table("Keys with the most jobs", &["key", "#waiting", "#running", "held back"], &key_rows(desk, &keys, now))) }
+    })
+}
+
+fn key_rows(desk: &Desk<'_>, keys: &[KeyStatus], now: UnixMicros) -> Markup {
+    let jobs = |of: &KeyStatus| desk.urls.with(&["jobs"], [("queue", of.queue.as_str()), ("key", of.key.as_str())]);
+    html! {
+        @for of in keys {
+            tr {
+                th scope="row" { @if of.key.is_empty() { "–" } @else { a href=(jobs(of)) { (text(&of.key)) } } }
+                td.n { (number(of.waiting)) }
+                td.n { (number(of.running)) }
+                td { @match of.held_back(now) { Some(why) => { (text(&why)) } None => { "–" } } }
+            }
+        }
+    }
+}
+
 /// Jobs that no pool takes.
 fn unserved(desk: &Desk<'_>) -> Markup {
     let all = &desk.status().unserved;
@@ -146,6 +183,7 @@ pub(in crate::web) fn one(desk: &Desk<'_>) -> Result<View, Error> {
                 dd { @for of in JobState::ALL { a href=(state(of.as_str())) { (of.as_str()) } " " } }
             }
         })
+        .live("limits", limits(desk, queue)?)
         .live("charts", html! { h2 { "Last hour" } (charts(&history)) })
         .live("next", html! {
             h2 { "Next" }
