@@ -13,10 +13,11 @@ use std::str::FromStr;
 /// The virtual time of a job, or of a second, at weight 1.
 pub const UNIT: i64 = 1_000_000;
 
-/// Jobs of one lane are taken in steps where very many are wanted at once: their order stays that of turns of one.
+/// Jobs of one lane are taken in steps where very many are claimed ahead: a lane costs as much as some jobs. Among those that
+/// are claimed together the order stays that of turns of one.
 const MOST_STEP: u32 = 16;
-/// Steps of a claim, about.
-const STEPS: u32 = 64;
+/// Steps of what is claimed ahead, about.
+const STEPS: u32 = 16;
 
 /// How the keys of a queue take turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,11 +71,11 @@ pub struct Turn {
     pub room: usize,
 }
 
-/// How many jobs of each lane come next, `goal` in all; lanes are in the order of their virtual time. Of what a key may still start
-/// (`rooms`) is taken away what is dealt.
+/// How many jobs of each lane come next, `goal` in all, of which `ahead` are for no worker yet; lanes are in the order of their virtual
+/// time. Of what a key may still start (`rooms`) is taken away what is dealt.
 #[must_use]
-pub fn deal(lanes: &[Turn], rooms: &mut [u32], goal: u32) -> Vec<u32> {
-    let step = (goal / STEPS).clamp(1, MOST_STEP);
+pub fn deal(lanes: &[Turn], rooms: &mut [u32], (goal, ahead): (u32, u32)) -> Vec<u32> {
+    let step = (ahead / STEPS).clamp(1, MOST_STEP);
     let mut dealt = vec![0; lanes.len()];
     let mut next: BinaryHeap<Reverse<(i64, usize)>> =
         lanes.iter().enumerate().map(|(at, lane)| Reverse((lane.vtime, at))).collect();
@@ -111,7 +112,7 @@ mod tests {
     }
 
     fn dealt(lanes: &[(i64, i64, u32)], goal: u32) -> Vec<u32> {
-        deal(&turns(lanes), &mut vec![u32::MAX; lanes.len()], goal)
+        deal(&turns(lanes), &mut vec![u32::MAX; lanes.len()], (goal, 0))
     }
 
     #[test]
@@ -124,11 +125,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_claimed_ahead_is_taken_in_steps_and_what_workers_begin_now_is_not() {
+        let lanes = turns(&[(0, 1, 100); 100]);
+        let dealt = |ahead| deal(&lanes, &mut [u32::MAX; 100], (100, ahead)).iter().filter(|jobs| **jobs > 0).count();
+        assert_eq!([dealt(0), dealt(16), dealt(64), dealt(1_000)], [100, 100, 25, 7]);
+    }
+
+    #[test]
     fn a_key_gives_no_more_than_it_has_room_for_over_all_its_lanes() {
         let mut lanes = turns(&[(0, 1, 9), (0, 1, 9), (0, 1, 9)]);
         lanes[1].room = 0;
         let mut rooms = [3, 0, 1];
-        assert_eq!(deal(&lanes, &mut rooms, 9), [2, 1, 1]);
+        assert_eq!(deal(&lanes, &mut rooms, (9, 0)), [2, 1, 1]);
         assert_eq!(rooms, [0, 0, 0]);
     }
 }

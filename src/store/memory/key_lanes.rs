@@ -148,7 +148,8 @@ impl State {
             let left = goal - taken.jobs.len();
             let (found, mut rooms) = self.turns(queue, &claim.lanes, left, at);
             let turns: Vec<Turn> = found.iter().map(|lane| lane.turn).collect();
-            let dealt = fair::deal(&turns, &mut rooms, left as u32);
+            let ahead = left.saturating_sub((claim.at_once as usize).saturating_sub(taken.jobs.len()));
+            let dealt = fair::deal(&turns, &mut rooms, (left as u32, ahead as u32));
             let before = (taken.jobs.len(), taken.expired.len());
             self.take_dealt(&found, &dealt, claim, (generation, at), taken);
             if (taken.jobs.len(), taken.expired.len()) == before {

@@ -142,7 +142,8 @@ impl Batch<'_> {
             let mut keys = self.rooms(queue, record, &mut found)?;
             let turns: Vec<Turn> = found.iter().map(|lane| lane.turn).collect();
             let mut rooms: Vec<u32> = keys.iter().map(|key| key.room).collect();
-            let dealt = fair::deal(&turns, &mut rooms, left as u32);
+            let ahead = left.saturating_sub((claim.at_once as usize).saturating_sub(taken.jobs.len()));
+            let dealt = fair::deal(&turns, &mut rooms, (left as u32, ahead as u32));
             let before = (taken.jobs.len(), taken.expired.len());
             let starts = self.take_dealt((queue, name), nprio, (&found, &dealt), claim, taken)?;
             for (lane, starts) in found.iter().zip(starts) {
