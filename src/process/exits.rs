@@ -90,9 +90,18 @@ pub fn reap_stranger(pid: u32) -> bool {
     }
 }
 
-/// Makes orphans below us come to us instead of to init, so that they can be found and reaped.
+/// Makes orphans below us come to us instead of to init, so that they can be found and reaped. A system that does not
+/// know this (an emulator such as qemu-user) leaves them to be found by their mark.
 pub fn become_subreaper() -> io::Result<()> {
-    nix::sys::prctl::set_child_subreaper(true).map_err(io::Error::from)
+    match nix::sys::prctl::set_child_subreaper(true) {
+        Err(Errno::EINVAL) => {
+            log::warn!(
+                "orphans of workers go to init, as this system cannot give them to us; they are found by their mark"
+            );
+            Ok(())
+        }
+        done => done.map_err(io::Error::from),
+    }
 }
 
 /// How a process ended.

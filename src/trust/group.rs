@@ -2,6 +2,7 @@
 //!
 //! Looks users and groups up, which may take long where they are kept on a server: nothing here is for the loop of a master.
 
+use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
@@ -75,14 +76,23 @@ pub(crate) fn why_closed(socket: &Path) -> String {
         !folder.as_os_str().is_empty() && may_pass == Err(Errno::EACCES)
     };
     if let Some(folder) = socket.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev().find(closed) {
-        return format!("the folder `{}` {}", folder.display(), whose(folder));
+        let lets_in = folder.metadata().ok().filter(|found| found.mode() & GROUP_PASSES != 0);
+        let why = lets_in.map_or_else(|| whose(folder), |found| for_group(&found));
+        return format!("the folder `{}` {why}", folder.display());
     }
-    let us = user(Uid::effective().as_raw());
-    let Ok(found) = socket.symlink_metadata() else { return format!("you are `{us}`") };
+    let Ok(found) = socket.symlink_metadata() else {
+        return format!("you are `{}`", user(Uid::effective().as_raw()));
+    };
     if !found.file_type().is_socket() || found.mode() & GROUP_MAY_USE != GROUP_MAY_USE {
         let next = "`socket_group` in the configuration of the master lets a group in";
         return format!("it {}; {next}", whose(socket));
     }
+    format!("it {}", for_group(&found))
+}
+
+/// Whom a file is for, if its group may use it, and how we become one of that group; worded to follow its name.
+fn for_group(found: &Metadata) -> String {
+    let us = user(Uid::effective().as_raw());
     let (owner, group) = (user(found.uid()), Group::from_gid(Gid::from_raw(found.gid())).ok().flatten());
     let is_member = group.as_ref().is_some_and(|group| group.mem.contains(&us));
     let group = group.map_or_else(|| found.gid().to_string(), |group| group.name);
@@ -91,7 +101,7 @@ pub(crate) fn why_closed(socket: &Path) -> String {
     } else {
         format!("you are `{us}`, and `sudo usermod -aG {group} {us}` makes you one of it")
     };
-    format!("it is for `{owner}` and the group `{group}` (mode {:04o}); {next}", found.mode() & 0o7777)
+    format!("is for `{owner}` and the group `{group}` (mode {:04o}); {next}", found.mode() & 0o7777)
 }
 
 /// Whether the folder of a socket is this user's, and nobody but that one, root and we could have put it there.

@@ -324,6 +324,11 @@ fn a_folder_that_keeps_the_group_from_the_socket_is_named() {
     assert!(said.contains("(mode 0700) keeps the group `www-data` from the socket") && said.contains(&next), "{said}");
     let member = shop.as_member(&["status"]).expect_code(1).stderr;
     assert!(member.contains("permission denied: the folder"), "{member}");
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o750)).expect("ours");
+    chown(folder, None, Some(shop.group)).expect("we are root");
+    let stranger = shop.run((STRANGER, STRANGER), &["status"]).expect_code(1).stderr;
+    assert!(stranger.contains(&format!("`sudo usermod -aG {GROUP} {STRANGER}`")), "{stranger}");
+    chown(folder, None, Some(OWNER)).expect("we are root");
     assert!(Command::new("sh").args(["-c", &next]).status().expect("sh").success());
     assert_eq!(shop.run((OWNER, shop.group), &["config", "check"]).expect_code(0).stderr, "");
 }

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use queue_work::testing::port::{Format, Plan};
 
 use super::support::{Bench, DEADLINE};
 
@@ -38,6 +41,26 @@ fn systemd_has_nothing_against_the_unit() {
     };
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success() && said.is_empty(), "{said}\n{text}");
+}
+
+#[test]
+fn the_unit_of_the_packages_begins_as_what_is_exported() {
+    let text = String::from;
+    let plan = Plan {
+        program: text("/usr/bin/queue-work"),
+        config: Some(text("/etc/queue-work/queue-work.toml")),
+        folder: text("/var/lib/queue-work"),
+        user: Some(text("queue-work")),
+        database: text("/var/lib/queue-work/queue-work.db"),
+        longest_stop: Duration::from_secs(35),
+        variables: vec![],
+        processors: vec![],
+    };
+    let exported = queue_work::testing::port::export(Format::Systemd, &plan).expect("a unit").text;
+    let mut packaged = include_str!("../../packaging/queue-work.service").lines();
+    for line in exported.lines().filter(|line| !line.starts_with('#')) {
+        assert!(packaged.any(|found| found == line), "`{line}` is not where it is in:\n{exported}");
+    }
 }
 
 #[test]

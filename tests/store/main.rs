@@ -6,5 +6,6 @@ mod support;
 mod copies;
 mod guests;
 mod names;
+mod shared;
 mod stale;
 mod trust;

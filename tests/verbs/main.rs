@@ -27,6 +27,7 @@ mod metrics;
 mod packagers;
 mod quiet;
 mod records;
+mod released;
 mod screen;
 mod shape;
 mod shapes;

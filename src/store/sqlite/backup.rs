@@ -10,9 +10,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use tempfile::TempPath;
 
 use super::create::{no_folder, take_name};
@@ -43,7 +43,7 @@ pub(in crate::store) fn backup(path: &Path, to: &Path, said: Progress<'_>) -> Re
     let (copy, exam) = copied(path, to, said)?;
     match take_name(&copy, to) {
         Ok(()) => {}
-        Err(Errno::EEXIST) => return Err(taken(to)),
+        Err(Errno::EXIST) => return Err(taken(to)),
         Err(e) => return Err(StoreError::cannot("write", to, &e)),
     }
     // The name is another file's now, if any.
@@ -177,8 +177,8 @@ fn empty_log(path: &Path) -> rusqlite::Result<bool> {
 
 /// The two files have each other's name.
 fn exchange(one: &Path, other: &Path) -> io::Result<()> {
-    match renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE) {
-        Err(Errno::EINVAL | Errno::ENOSYS) => Err(io::Error::other(
+    match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS) => Err(io::Error::other(
             "its file system cannot exchange two files in one step; move the database away, and try again",
         )),
         exchanged => exchanged.map_err(io::Error::from),

@@ -8,8 +8,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use rustix::fs::{AtFlags, CWD, RenameFlags, linkat, renameat_with, unlink};
+use rustix::io::Errno;
 
 use super::access;
 use super::files::{beside, sync_folder};
@@ -74,18 +74,18 @@ fn fill_and_name(file: &File, name: &Path, path: &Path) -> Result<bool, StoreErr
     naming.set_aside().map_err(failed)?;
     match take_name(name, path) {
         Ok(()) => sync_folder(path).map(|()| true).map_err(failed),
-        Err(Errno::EEXIST) => Ok(false),
+        Err(Errno::EXIST) => Ok(false),
         Err(e) => Err(failed(e.into())),
     }
 }
 
 /// Renames, unless the name is taken.
-pub(super) fn take_name(from: &Path, to: &Path) -> nix::Result<()> {
-    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+pub(super) fn take_name(from: &Path, to: &Path) -> Result<(), Errno> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Some file systems cannot do that. A file with two names for a moment is refused by who opens it then.
-        Err(Errno::EINVAL | Errno::ENOSYS) => {
-            nix::unistd::linkat(AT_FDCWD, from, AT_FDCWD, to, nix::fcntl::AtFlags::empty())?;
-            nix::unistd::unlink(from)
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            linkat(CWD, from, CWD, to, AtFlags::empty())?;
+            unlink(from)
         }
         result => result,
     }

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::statfs::statfs;
+use nix::sys::statfs::{Statfs, statfs};
 
 use crate::store::StoreError;
 use crate::trust::folder_of;
@@ -32,15 +32,20 @@ const REMOTE: [(u32, &str); 17] = [
     (0x786F_4256, "shared folders of VirtualBox"),
 ];
 
-/// The name of a file system that is, or may be, on another machine. The kernel gives 32 bits; what stands above them is
-/// their sign.
-fn remote(magic: i64) -> Option<&'static str> {
-    REMOTE.iter().find(|(known, _)| *known == magic as u32).map(|(_, name)| *name)
+/// The name of a file system that is, or may be, on another machine.
+fn remote(magic: u32) -> Option<&'static str> {
+    REMOTE.iter().find(|(known, _)| *known == magic).map(|(_, name)| *name)
+}
+
+/// The number of a file system: 32 bits of the kernel. What stands above them is their sign, as the type is signed with
+/// glibc (it is not with musl).
+fn magic(fs: Statfs) -> u32 {
+    fs.filesystem_type().0 as u32
 }
 
 /// Whether an existing file lies on another machine.
 pub(super) fn is_remote(database: &Path) -> bool {
-    statfs(database).is_ok_and(|fs| remote(fs.filesystem_type().0).is_some())
+    statfs(database).is_ok_and(|fs| remote(magic(fs)).is_some())
 }
 
 /// Refuses a database that lies, or would lie, on another machine.
@@ -50,7 +55,7 @@ pub(super) fn refuse_remote(database: &Path) -> Result<(), StoreError> {
         Err(Errno::ENOENT) => statfs(folder),
         found => found,
     };
-    let reason = match found.map(|fs| remote(fs.filesystem_type().0)) {
+    let reason = match found.map(|fs| remote(magic(fs))) {
         // Opening a missing or unreadable file gives the better error.
         Ok(None) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => return Ok(()),
         Ok(Some(name)) => format!(
@@ -67,15 +72,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_systems_of_the_network_are_known_by_their_numbers_also_with_a_sign() {
-        for (magic, name) in [
-            (0x6969, "NFS"),
-            (0xFF53_4D42, "CIFS"),
-            (i64::from(0xFF53_4D42_u32.cast_signed()), "CIFS"),
-            (0xFE53_4D42, "SMB"),
-            (0x6573_5546, "FUSE"),
-            (0x0102_1997, "9P"),
-        ] {
+    fn file_systems_of_the_network_are_known_by_their_numbers() {
+        for (magic, name) in
+            [(0x6969, "NFS"), (0xFF53_4D42, "CIFS"), (0xFE53_4D42, "SMB"), (0x6573_5546, "FUSE"), (0x0102_1997, "9P")]
+        {
             assert_eq!(remote(magic), Some(name), "{magic:#x}");
         }
         // ext4, tmpfs, btrfs, xfs, overlayfs, zfs, f2fs, bcachefs, ramfs.

@@ -8,8 +8,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
+use nix::fcntl::{Flock, FlockArg};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use super::files::beside;
 use crate::trust::folder_of;
@@ -34,7 +35,7 @@ impl<'a> Naming<'a> {
         for _ in 0..MOST_TRIES {
             match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
                 Ok(locked) => return Ok(Self { database, _folder: Some(locked) }),
-                Err((again, Errno::EWOULDBLOCK)) => folder = again,
+                Err((again, nix::errno::Errno::EWOULDBLOCK)) => folder = again,
                 // A file system of the network may have no locks on folders.
                 Err(_) => return Ok(Self { database, _folder: None }),
             }
@@ -82,10 +83,10 @@ pub(super) fn keep(file: &Path, name: &Path, ending: &str) -> io::Result<PathBuf
         if kept.symlink_metadata().is_ok() {
             continue;
         }
-        match renameat2(AT_FDCWD, file, AT_FDCWD, &kept, RenameFlags::RENAME_NOREPLACE) {
+        match renameat_with(CWD, file, CWD, &kept, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(kept),
-            Err(Errno::EEXIST) => {}
-            Err(Errno::EINVAL | Errno::ENOSYS) => return std::fs::rename(file, &kept).map(|()| kept),
+            Err(Errno::EXIST) => {}
+            Err(Errno::INVAL | Errno::NOSYS) => return std::fs::rename(file, &kept).map(|()| kept),
             Err(e) => return Err(e.into()),
         }
     }

@@ -1,0 +1,179 @@
+-- A database as queue-work 0.1.0 left it, when its master was killed: jobs in every state, a paused queue. By `sqlite3 q.db .dump`.
+PRAGMA application_id = 1364677195;
+PRAGMA user_version = 1;
+PRAGMA journal_mode = WAL;
+PRAGMA foreign_keys=OFF;
+BEGIN TRANSACTION;
+CREATE TABLE queues (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    paused INTEGER NOT NULL DEFAULT 0,
+    ready INTEGER NOT NULL DEFAULT 0,
+    scheduled INTEGER NOT NULL DEFAULT 0,
+    retrying INTEGER NOT NULL DEFAULT 0,
+    running INTEGER NOT NULL DEFAULT 0,
+    dead INTEGER NOT NULL DEFAULT 0,
+    succeeded_total INTEGER NOT NULL DEFAULT 0,
+    failed_total INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO queues VALUES(1,'default',0,0,1,1,1,1,1,2);
+INSERT INTO queues VALUES(2,'mail',1,1,1,0,0,0,0,0);
+CREATE TABLE types (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+INSERT INTO types VALUES(1,'exec');
+INSERT INTO types VALUES(2,'mail');
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY,
+    queue INTEGER NOT NULL,
+    type INTEGER NOT NULL,
+    args TEXT NOT NULL,
+    nprio INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    timeout_us INTEGER,
+    max_attempts INTEGER,
+    unique_key TEXT,
+    pushed_at INTEGER NOT NULL
+) STRICT;
+INSERT INTO jobs VALUES(1,1,1,'{"argv":["echo","done"],"cwd":"/"}',0,1796047994505487,NULL,NULL,NULL,NULL,1796047994505487);
+INSERT INTO jobs VALUES(2,1,1,'{"argv":["sh","-c","echo \"no such file\" >&2; exit 3"],"cwd":"/"}',0,1796047994517725,NULL,NULL,1,NULL,1796047994517725);
+INSERT INTO jobs VALUES(3,1,1,'{"argv":["sh","-c","exit 4"],"cwd":"/"}',0,1796047994560385,NULL,NULL,3,NULL,1796047994560385);
+INSERT INTO jobs VALUES(4,2,2,'{"to": "ada"}',0,2400847994570176,NULL,NULL,NULL,'welcome-7',1796047994570176);
+INSERT INTO jobs VALUES(5,2,2,'{"to": "bob"}',-5,1796047994576231,NULL,NULL,NULL,NULL,1796047994576231);
+INSERT INTO jobs VALUES(6,2,2,'{}',0,1796047994604465,NULL,NULL,NULL,NULL,1796047994604465);
+INSERT INTO jobs VALUES(7,1,1,'{"argv":["true"],"cwd":"/"}',0,1796047994727085,NULL,NULL,NULL,NULL,1796047994727085);
+CREATE TABLE ready (
+    queue INTEGER NOT NULL,
+    nprio INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    tried INTEGER NOT NULL,
+    PRIMARY KEY (queue, nprio, due_at, id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO ready VALUES(2,-5,1796047994576231,5,0);
+CREATE TABLE scheduled (
+    due_at INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    tried INTEGER NOT NULL,
+    PRIMARY KEY (due_at, id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO scheduled VALUES(1796047999433079,3,1);
+INSERT INTO scheduled VALUES(2400847994570176,4,0);
+CREATE TABLE running (
+    job_id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL,
+    worker INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    tried INTEGER NOT NULL
+) STRICT;
+INSERT INTO running VALUES(7,4,1,1,1796047994727085,1796047994855233,1,0);
+CREATE TABLE ended (
+    job_id INTEGER PRIMARY KEY,
+    queue INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    cause INTEGER NOT NULL,
+    error TEXT,
+    ended_at INTEGER NOT NULL
+) STRICT;
+INSERT INTO ended VALUES(2,1,4,0,'exit status 3',1796047994853601);
+INSERT INTO ended VALUES(6,2,5,5,NULL,1796047994657878);
+CREATE TABLE tries (
+    job_id INTEGER PRIMARY KEY,
+    due_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    crashes INTEGER NOT NULL,
+    releases INTEGER NOT NULL
+) STRICT;
+INSERT INTO tries VALUES(2,1796047994517725,1,0,0);
+INSERT INTO tries VALUES(3,1796047999433079,1,0,0);
+CREATE TABLE uniques (
+    key TEXT PRIMARY KEY,
+    job_id INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO uniques VALUES('welcome-7',4);
+CREATE TABLE expiring (
+    expires_at INTEGER NOT NULL,
+    job_id INTEGER NOT NULL,
+    PRIMARY KEY (expires_at, job_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE progress (
+    job_id INTEGER PRIMARY KEY,
+    percent REAL,
+    message TEXT
+) STRICT;
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    job_id INTEGER NOT NULL,
+    queue INTEGER NOT NULL,
+    type INTEGER NOT NULL,
+    worker INTEGER,
+    generation INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,
+    cause INTEGER,
+    exit_code INTEGER,
+    signal TEXT,
+    error TEXT,
+    stderr_tail TEXT NOT NULL,
+    result TEXT,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER NOT NULL,
+    waited_us INTEGER NOT NULL,
+    peak_memory INTEGER
+) STRICT;
+INSERT INTO runs VALUES(1,1,1,1,1,1,1,0,NULL,0,NULL,NULL,'','"done\n"',1796047994833344,1796047994839250,327857,10350592);
+INSERT INTO runs VALUES(2,2,1,1,1,1,1,1,7,3,NULL,'exit status 3','no such file',NULL,1796047994839632,1796047994853601,321907,10874880);
+INSERT INTO runs VALUES(3,3,1,1,1,1,1,1,7,4,NULL,'exit status 4','',NULL,1796047994853635,1796047994855199,293250,10874880);
+CREATE TABLE run_blocks (
+    queue INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,
+    block INTEGER NOT NULL,
+    ended_until INTEGER NOT NULL,
+    PRIMARY KEY (queue, outcome, block)
+) STRICT, WITHOUT ROWID;
+INSERT INTO run_blocks VALUES(1,0,0,1796047995839250);
+INSERT INTO run_blocks VALUES(1,1,0,1796047995853601);
+CREATE TABLE workers (
+    id INTEGER PRIMARY KEY,
+    pool TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    pid INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    reason INTEGER,
+    exit_code INTEGER,
+    signal INTEGER,
+    jobs_done INTEGER NOT NULL DEFAULT 0,
+    peak_memory INTEGER
+) STRICT;
+INSERT INTO workers VALUES(1,'default',1,2203,1,1796047994830286,NULL,NULL,NULL,NULL,0,NULL);
+CREATE TABLE generations (
+    generation INTEGER PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    pid_start INTEGER NOT NULL,
+    boot_id TEXT NOT NULL,
+    cookie TEXT NOT NULL,
+    version TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    batch INTEGER NOT NULL DEFAULT 0,
+    run_high INTEGER NOT NULL,
+    worker_high INTEGER NOT NULL
+) STRICT;
+INSERT INTO generations VALUES(1,2193,6618294,'00000000-0000-0000-0000-000000000000','9680c01d9f932e15c7082307616ddf87','0.1.0',1796047994788814,NULL,7,4,1);
+CREATE TABLE pruned (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    runs_seen INTEGER NOT NULL,
+    job_high INTEGER NOT NULL
+) STRICT;
+INSERT INTO pruned VALUES(1,0,0);
+CREATE INDEX ended_by_time ON ended (state, ended_at);
+CREATE INDEX runs_by_job ON runs (job_id);
+CREATE INDEX workers_living ON workers (id) WHERE ended_at IS NULL;
+COMMIT;
