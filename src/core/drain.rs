@@ -28,8 +28,9 @@ pub struct Undrained {
     pub left: u64,
     /// Ready jobs that no pool takes, in queues of our pools.
     pub unserved: u64,
-    /// The first of our queues that is paused with ready jobs, and how many there are in all of them.
-    pub paused: Option<(QueueName, u64)>,
+    /// The first of our queues that is paused with ready jobs, or the first paused key of a queue in which nothing else is
+    /// ready, and how many there are in all of these.
+    pub paused: Option<(QueueName, Option<String>, u64)>,
 }
 
 impl Drain {
@@ -47,7 +48,7 @@ impl Core {
     /// Jobs that a pool takes which are ready or waiting for a retry, and those of its queues that are running.
     #[must_use]
     pub fn left(&self) -> u64 {
-        self.served.queues().filter_map(|(name, takes)| Some(left(self.totals.of(name)?, takes))).sum()
+        self.served.queues().filter_map(|(name, takes)| Some(self.left_in(self.totals.of(name)?, takes))).sum()
     }
 
     /// Stops if the drain is complete, or if no worker can be started for what is left. `is_written`: no change waits to be
@@ -81,13 +82,13 @@ impl Core {
 
     /// Ready jobs of these queues that no pool takes, or that are held by a pause.
     pub(super) fn undrained_of(&self, is_ours: &impl Fn(&QueueName) -> bool) -> Undrained {
-        let held = |totals: &&QueueTotals| totals.paused && totals.ready > 0 && is_ours(&totals.name);
+        let held = |totals: &&QueueTotals| totals.ready > 0 && is_ours(&totals.name) && self.is_paused(totals);
         let mut paused = self.totals.all().filter(held).peekable();
-        let first = paused.peek().map(|totals| totals.name.clone());
+        let first = paused.peek().map(|totals| (totals.name.clone(), paused_key(totals)));
         let unserved = self.unserved().filter(|found| is_ours(&found.queue));
         Undrained {
             unserved: unserved.map(|found| found.jobs).sum(),
-            paused: first.map(|first| (first, paused.map(|totals| totals.ready).sum())),
+            paused: first.map(|(queue, key)| (queue, key, paused.map(|totals| totals.ready).sum())),
             ..Undrained::default()
         }
     }
@@ -101,7 +102,27 @@ impl Core {
     /// Jobs that one pool takes which are ready or waiting for a retry, and those of its queues that are running.
     pub(super) fn left_for(&self, pool: &Pool) -> u64 {
         let takes: BTreeSet<Takes> = pool.takes().cloned().collect();
-        pool.settings.queues.names().filter_map(|name| self.totals.of(name)).map(|totals| left(totals, &takes)).sum()
+        pool.settings
+            .queues
+            .names()
+            .filter_map(|name| self.totals.of(name))
+            .map(|totals| self.left_in(totals, &takes))
+            .sum()
+    }
+
+    fn left_in(&self, totals: &QueueTotals, takes: &BTreeSet<Takes>) -> u64 {
+        unfinished(totals, takes) - if self.is_paused(totals) { ready(totals, takes) } else { 0 }
+    }
+
+    /// Whether all that is ready waits until somebody resumes it: the queue is paused, or keys of it are, and nothing else was
+    /// found by those who take its jobs, nor will be at some time or when a job has ended.
+    fn is_paused(&self, totals: &QueueTotals) -> bool {
+        let has_found_all = |pool: &Pool| pool.shares.values().all(|share| share.dry_at == Some(pool.news));
+        totals.paused
+            || paused_key(totals).is_some()
+                && totals.running == 0
+                && self.opens_at(&totals.name).is_none()
+                && self.pools.values().filter(|pool| pool.serves(&totals.name)).all(has_found_all)
     }
 
     /// Whether each of these pools that takes jobs that are left has tried to start each of its workers several times, and none was of
@@ -126,8 +147,10 @@ impl Core {
     }
 }
 
-fn left(totals: &QueueTotals, takes: &BTreeSet<Takes>) -> u64 {
-    unfinished(totals, takes) - if totals.paused { ready(totals, takes) } else { 0 }
+/// The first key that is paused.
+fn paused_key(totals: &QueueTotals) -> Option<String> {
+    let record = totals.limits.as_deref().filter(|_| !totals.paused)?;
+    record.paused.keys().next().cloned()
 }
 
 pub(super) fn ready(totals: &QueueTotals, takes: &BTreeSet<Takes>) -> u64 {

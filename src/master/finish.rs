@@ -112,8 +112,13 @@ pub(super) fn undrained(dead: u64, Undrained { vain, left, unserved, paused }: U
         .map(|(pool, problem)| format!("no worker of pool `{pool}` can be started: {problem}; {} left", jobs(left)));
     let unserved =
         (unserved > 0).then(|| format!("{} left that no pool takes; see `queue-work status`", jobs(unserved)));
-    let paused = paused
-        .map(|(first, count)| format!("{} left in paused queues; go on with `queue-work resume {first}`", jobs(count)));
+    let paused = paused.map(|(queue, key, count)| match key {
+        None => format!("{} left in paused queues; go on with `queue-work resume {queue}`", jobs(count)),
+        Some(key) => {
+            let key = words::command([key.as_str()]);
+            format!("{} left of paused keys; go on with `queue-work resume {queue} --key {key}`", jobs(count))
+        }
+    });
     let all: Vec<String> = [died, vain, cut, unserved, paused].into_iter().flatten().collect();
     (!all.is_empty()).then(|| all.join("; "))
 }

@@ -88,6 +88,21 @@ fn a_key_is_paused_with_and_without_a_master_and_the_others_go_on() {
 }
 
 #[test]
+fn a_drain_ends_where_all_that_is_left_is_of_paused_keys() {
+    for limits in ["max_ready = 100", "fair = \"jobs\""] {
+        let bench = Bench::new();
+        let file = configure(&bench, limits);
+        std::fs::write(bench.path().join("go"), "").expect("written");
+        let [.., other] = ["a", "a", "b"].map(|key| push(&bench, key));
+        bench.ok(&["pause", "mail", "--key", "a"]);
+        let drained = bench.run(&["--config", &file, "--drain"]).expect_code(1);
+        let (left, next) = ("2 jobs left of paused keys; go on with `queue-work ", " resume mail --key a`");
+        assert!(drained.stderr.contains(left) && drained.stderr.contains(next), "{drained:?}");
+        assert_eq!(bench.job(other)["state"], "succeeded");
+    }
+}
+
+#[test]
 fn a_key_that_cannot_be_paused_is_refused() {
     let bench = Bench::new();
     bench.push(&["--queue=mail", "letter"]);
