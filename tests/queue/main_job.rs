@@ -48,7 +48,7 @@ fn the_sum_of_each_file_is_the_result_of_its_job_and_each_run_is_on_record() {
     let lines: Vec<&str> = files.iter().map(|f| f.to_str().expect("UTF-8")).collect();
     let pushed = bench.verb(&["push", "--lines", "--", "sha256sum", "{}"]).stdin(lines.join("\n")).run().expect_code(0);
     assert_eq!(pushed.stdout, "");
-    assert_eq!(pushed.stderr, format!("queue-work: added {count} jobs, ids 1 to {count}\n"));
+    assert_eq!(pushed.stderr, format!("queue-work: added {count} jobs, ids 1 to {count}, batch 1\n"));
 
     let master = bench.run(&["--workers=4", "--queue=default", "--drain"]).expect_code(0);
     let summary = master.stderr.lines().last().unwrap_or_default();

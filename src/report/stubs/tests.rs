@@ -90,7 +90,7 @@ fn names_that_are_no_identifiers_do_no_harm() {
     let service = service(&[of("get-user"), of("get.user"), of("class"), of("constructor"), of("1st")]);
     let typescript = module(&service, Language::TypeScript, "s");
     for part in
-        ["export class ApiProxy {", "  [\"get-user\"](", "  [\"constructor\"](", "  class(", "/** Does * / \"it\" */"]
+        ["export class ApiProxy {", "  [\"get-user\"](", "  constructor_(", "  class(", "/** Does * / \"it\" */"]
     {
         assert!(typescript.contains(part), "{part}\n{typescript}");
     }

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, RenameFlags, linkat, renameat_with, unlink};
+use rustix::fs::{AtFlags, CWD, linkat, unlink};
 use rustix::io::Errno;
 
 use super::access;
@@ -79,9 +79,23 @@ fn fill_and_name(file: &File, name: &Path, path: &Path) -> Result<bool, StoreErr
     }
 }
 
+/// By the function of the system's library, which tests of power cuts watch; that of musl has none.
+#[cfg(target_env = "gnu")]
+fn rename_to_new(from: &Path, to: &Path) -> Result<(), Errno> {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+
+    renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE)
+        .map_err(|errno| Errno::from_raw_os_error(errno as i32))
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn rename_to_new(from: &Path, to: &Path) -> Result<(), Errno> {
+    rustix::fs::renameat_with(CWD, from, CWD, to, rustix::fs::RenameFlags::NOREPLACE)
+}
+
 /// Renames, unless the name is taken.
 pub(super) fn take_name(from: &Path, to: &Path) -> Result<(), Errno> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+    match rename_to_new(from, to) {
         // Some file systems cannot do that. A file with two names for a moment is refused by who opens it then.
         Err(Errno::INVAL | Errno::NOSYS) => {
             linkat(CWD, from, CWD, to, AtFlags::empty())?;
