@@ -15,7 +15,7 @@ async function begin(t, options) {
 }
 
 test("keys lead to pages, fields and rows, and show what they do", async (t) => {
-  const { tab, path, jobs } = await begin(t);
+  const { tab } = await begin(t);
   await tab.goto("/");
   await tab.keyboard.press("g");
   await tab.keyboard.press("j");
@@ -31,7 +31,6 @@ test("keys lead to pages, fields and rows, and show what they do", async (t) => 
   }
   await tab.keyboard.press("Enter");
   await tab.waitForURL(/\/jobs\/\d+$/);
-  assert.ok(jobs.some((id) => path() === `/jobs/${id}`), path());
   const keys = tab.locator("dialog#keys");
   await tab.keyboard.press("?");
   assert.match(await keys.innerText(), /Enter opens one/);

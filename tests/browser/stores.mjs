@@ -20,6 +20,7 @@ const NAMES = {
   "/queues/{name}": (store) => store.queues,
   "/jobs/{name}": (store) => store.jobs,
   "/jobs/{name}/why": (store) => store.jobs.slice(0, 1),
+  "/batches/{name}": (store) => store.batches,
   "/failures/{name}": (store) => store.errors,
   "/workers/{name}": (store) => store.workers,
   "/pools/{name}": (store) => store.pools,
@@ -49,7 +50,7 @@ export function addresses(store) {
 /** Nothing: no database, no master, and so nothing of any name. */
 export async function empty() {
   const nobody = ["nope"];
-  const names = { queues: nobody, jobs: ["7"], errors: nobody, workers: nobody, pools: nobody, processors: nobody, services: nobody };
+  const names = { queues: nobody, jobs: ["7"], batches: ["7"], errors: nobody, workers: nobody, pools: nobody, processors: nobody, services: nobody };
   return { bench: new Bench(), ...names, more: ["/nope"] };
 }
 
@@ -98,13 +99,15 @@ export async function ordinary(prepare) {
   const runs = bench.push("--", "sleep", "600");
   const later = bench.push("--delay", "1h", "--", "true");
   const waits = bench.push("resize", '{"file": "a.png", "width": 200}', "--queue", "images");
+  const files = ["a.png", "b.png"].map((file) => JSON.stringify({ type: "resize", args: { file }, queue: "images" }));
+  const { batch } = bench.json(["push", "--jsonl", "--batch", "night", "--then", '{"type": "report"}'], files.join("\n"));
   bench.run(["call", "calculator", "add", "[5, 3]"]);
   bench.run(["processors", "run", "nightly"]);
   bench.run(["jobs", "retry", "--state", "dead", "--type", "nosuch", "--background"]);
   const errors = await ended(bench, [good, bad]);
   const jobs = [bad, good, runs, later, waits].map(String);
   const names = { queues: ["default", "images"], workers: ["default-1", "calculator-1"], pools: ["default", "calculator"] };
-  return { bench, master, jobs, errors, ...names, processors: ["nightly"], services: ["calculator"], more: [] };
+  return { bench, master, jobs, batches: [`${batch}`], errors, ...names, processors: ["nightly"], services: ["calculator"], more: [] };
 }
 
 /** The same among a million. */
@@ -128,6 +131,7 @@ export async function hostile() {
   const job = { type: `<mark>${LONG.slice(0, 100)}</mark>`, args, queue, label: `<em>${EVIL.slice(0, 60)}`, unique: "<s>k</s>" };
   const large = { type: "large", args: { text: `${EVIL}${"x".repeat(1 << 20)}` }, queue };
   const pushed = [job, large].map((each) => bench.json(["push", "--jsonl"], JSON.stringify(each)).first_id);
+  const { batch } = bench.json(["push", "--jsonl", "--batch", printable(EVIL)], JSON.stringify({ type: "named", queue }));
   writeFileSync(join(bench.folder, "evil"), Buffer.concat([Buffer.from(EVIL), Buffer.from([0xff, 0xfe, 0xc3, 0x28, 0x0a]), Buffer.from(LONG)]));
   const fails = bench.push("--max-attempts", "1", "--", "sh", "-c", "cat evil; cat evil >&2; exit 1");
   const says = bench.push("--max-attempts", "1", "--", "cat", "evil");
@@ -135,7 +139,7 @@ export async function hostile() {
   bench.run(["jobs", "cancel", "--type", `<mark>${EVIL.slice(0, 50)}`, "--background"]);
   const errors = await ended(bench, [fails, says]);
   const evil = encodeURIComponent(EVIL);
-  const names = { queues: [queue, EVIL], jobs: [...pushed, fails, says].map(String).concat(EVIL), errors: [...errors, EVIL] };
+  const names = { queues: [queue, EVIL], jobs: [...pushed, fails, says].map(String).concat(EVIL), batches: [`${batch}`, EVIL], errors: [...errors, EVIL] };
   const others = { workers: ["default-1", EVIL], pools: [EVIL], processors: ["nightly", EVIL], services: ["calculator", EVIL] };
   const fields = ["q", "type", "label", "error", "queue", "since", "state", "after", "id"].map((key) => `/jobs?${key}=${evil}`);
   const more = [`/${evil}`, "/%ff%fe", "/jobs/%ff", "/jobs?type=%ff%fe", `/?range=${evil}&${evil}=${evil}`, `/jobs?type=${"x".repeat(6000)}`, `/runs?outcome=${evil}`];

@@ -41,9 +41,16 @@ fn states(kit: &mut Kit, jobs: &[JobId]) -> Vec<JobState> {
     jobs.iter().map(|id| kit.state(*id).unwrap()).collect()
 }
 
-fn promote(kit: &mut Kit) {
-    while kit.store.next_due().unwrap().is_some_and(|due| due <= kit.at()) {
-        kit.one(Change::Promote { limit: 2 });
+impl Kit {
+    /// Everything that is due by now.
+    pub(super) fn promote(&mut self) {
+        for _ in 0..1_000 {
+            if self.store.next_due().unwrap().is_none_or(|due| due > self.at()) {
+                return;
+            }
+            self.one(Change::Promote { limit: 2 });
+        }
+        panic!("what is due has no end");
     }
 }
 
@@ -106,7 +113,7 @@ pub(super) fn what_becomes_of_the_children_of_a_job_that_failed_is_as_they_say(k
         let grandchild = kit.push_one(after(&[id(children[0])]));
         let run = kit.claim_one();
         die(kit, &run);
-        promote(kit);
+        kit.promote();
         assert_eq!(states(kit, &children), [JobState::Cancelled, JobState::Ready, JobState::Blocked]);
         assert_eq!(
             (kit.state(grandchild), kit.job(grandchild).cause),
@@ -114,11 +121,11 @@ pub(super) fn what_becomes_of_the_children_of_a_job_that_failed_is_as_they_say(k
         );
         if succeeds_later {
             kit.one(Request::retry(parent));
-            promote(kit);
+            kit.promote();
             assert_eq!(states(kit, &children), [JobState::Blocked, JobState::Ready, JobState::Blocked]);
             let run = kit.claim_one();
             kit.succeed(&run);
-            promote(kit);
+            kit.promote();
             assert_eq!(states(kit, &children), [JobState::Ready; 3]);
         } else {
             kit.one(Change::cancel(children[1]));
@@ -138,23 +145,23 @@ pub(super) fn what_was_cancelled_comes_back_with_its_parent_down_the_line(kit: &
     ]);
     let line: Vec<JobId> = line.iter().map(|pushed| pushed.id).collect();
     kit.one(Change::cancel(top));
-    promote(kit);
+    kit.promote();
     assert_eq!(states(kit, &line), [JobState::Cancelled; 3]);
     let Reply::ParentFailed { parent, is_gone: false } = kit.one(Request::retry(line[1])) else { panic!() };
     assert_eq!(parent, line[0]);
     let holder = kit.push_one(unique("k"));
     kit.one(Request::retry(top));
-    promote(kit);
+    kit.promote();
     assert_eq!(states(kit, &line), [JobState::Cancelled; 3], "another has the key of the first of them");
     kit.one(Change::cancel(holder));
     assert!(matches!(kit.one(Request::retry(line[0])), Reply::Changed { .. }));
-    promote(kit);
+    kit.promote();
     assert_eq!(states(kit, &line), [JobState::Blocked; 3]);
     kit.pass(31);
-    promote(kit);
+    kit.promote();
     assert_eq!(kit.job(line[2]).cause, Some(Cause::Expired), "it lapses while it is blocked");
     kit.one(Change::cancel(other));
-    promote(kit);
+    kit.promote();
     assert_eq!(states(kit, &line), [JobState::Blocked, JobState::Cancelled, JobState::Cancelled]);
 }
 
@@ -162,7 +169,7 @@ pub(super) fn a_job_that_was_deleted_undone_cancels_its_children_for_good(kit: &
     let parent = kit.push_one(job());
     let [cancelled, goes_on, waits] = AfterFailed::ALL.map(|failed| kit.push_one(linked("", &[id(parent)], failed)));
     kit.one(Request::delete(parent));
-    promote(kit);
+    kit.promote();
     let found = states(kit, &[cancelled, goes_on, waits]);
     assert_eq!(found, [JobState::Cancelled, JobState::Ready, JobState::Cancelled], "it cannot be retried any more");
     let Reply::ParentFailed { is_gone: true, .. } = kit.one(Request::retry(waits)) else { panic!() };
@@ -171,7 +178,7 @@ pub(super) fn a_job_that_was_deleted_undone_cancels_its_children_for_good(kit: &
     let old = kit.job_in(JobState::Dead, NewJob { priority: 9, ..job() });
     let child = kit.push_one(linked("", &[id(old)], AfterFailed::Wait));
     kit.prune(kit.keep_nothing());
-    promote(kit);
+    kit.promote();
     assert_eq!(
         (kit.state(old), kit.state(child)),
         (None, Some(JobState::Cancelled)),
@@ -193,7 +200,7 @@ pub(super) fn very_many_children_are_told_in_steps_that_survive_the_master(kit: 
     assert_eq!(freed(kit), 7);
     let order: Vec<JobId> = kit.claim(99).iter().map(|job| job.id).collect();
     assert_eq!(order, children[..7]);
-    promote(kit);
+    kit.promote();
     assert_eq!((freed(kit), kit.store.next_due().unwrap()), (3, None));
     let next = kit.push_one(job());
     let children: Vec<JobId> = (0..8).map(|_| kit.push_one(after(&[id(next)]))).collect();
@@ -201,7 +208,7 @@ pub(super) fn very_many_children_are_told_in_steps_that_survive_the_master(kit: 
     assert_eq!(kit.settled.ended, children[..3]);
     // What it is now is what the others hear.
     kit.one(Request::retry(next));
-    promote(kit);
+    kit.promote();
     assert_eq!(states(kit, &children), [JobState::Blocked; 8]);
 }
 
@@ -226,7 +233,7 @@ pub(super) fn a_blocked_job_can_be_changed_cancelled_and_expires(kit: &mut Kit) 
     assert!(matches!(kit.one(Request::retry(cancelled)), Reply::Changed { was: JobState::Blocked, .. }));
     kit.one(Change::cancel(cancelled));
     kit.pass(6);
-    promote(kit);
+    kit.promote();
     assert_eq!((kit.state(cancelled), kit.job(lapses).cause), (Some(JobState::Cancelled), Some(Cause::Expired)));
     kit.one(Request::retry(cancelled));
     assert_eq!(kit.state(cancelled), Some(JobState::Blocked), "it waits again");
@@ -283,7 +290,7 @@ fn commit_and_open(kit: &mut Kit, bulk: BulkId, limit: u32) {
             break;
         }
     }
-    promote(kit);
+    kit.promote();
 }
 
 pub(super) fn a_bulk_push_has_refs_forward_and_back_and_circles_are_refused(kit: &mut Kit) {
@@ -338,7 +345,7 @@ pub(super) fn who_comes_after_a_job_that_was_there_already_comes_after_that_one(
     commit_and_open(kit, bulk, 9);
     let run = kit.claim_one();
     kit.succeed(&run);
-    promote(kit);
+    kit.promote();
     assert_eq!((kit.totals().blocked, kit.totals().ready), (0, 2));
     let bulk = begin(kit);
     stage(kit, bulk, &[keyed(linked("a", &[name("b")], cancel))]);

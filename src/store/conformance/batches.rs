@@ -57,12 +57,6 @@ fn counts(kit: &mut Kit, id: BatchId) -> BatchCounts {
     batch(kit, id).counts
 }
 
-fn promote(kit: &mut Kit) {
-    while kit.store.next_due().unwrap().is_some_and(|due| due <= kit.at()) {
-        kit.one(Change::Promote { limit: 2 });
-    }
-}
-
 fn succeed_all(kit: &mut Kit, jobs: u32) {
     for job in kit.claim(jobs) {
         kit.succeed(&Arc::new(job));
@@ -108,7 +102,7 @@ pub(super) fn what_comes_after_a_batch_runs_once_when_all_have_ended(kit: &mut K
     let dead = die(kit);
     assert_eq!((kit.state(then), &kit.settled), (Some(JobState::Blocked), &Settled::default()));
     succeed_all(kit, 1);
-    promote(kit);
+    kit.promote();
     assert_eq!([kit.state(then), kit.state(failed)], [Some(JobState::Ready); 2]);
     kit.one(Request::retry(dead));
     succeed_all(kit, 1);
@@ -132,7 +126,7 @@ pub(super) fn what_is_for_a_failure_is_cancelled_where_none_has_died(kit: &mut K
     let failed = batch(kit, id).then_failed.unwrap();
     succeed_all(kit, 1);
     kit.one(Change::cancel(jobs[1]));
-    promote(kit);
+    kit.promote();
     assert_eq!((kit.state(failed), kit.job(failed).cause), (Some(JobState::Cancelled), Some(Cause::Parent)));
     let Reply::ParentFailed { parent, is_gone: true } = kit.one(Request::retry(failed)) else { panic!() };
     assert_eq!(BatchId::of_parent(parent), Some(id));
@@ -142,7 +136,7 @@ pub(super) fn what_is_for_a_failure_is_cancelled_where_none_has_died(kit: &mut K
     kit.one(Request::retry(then));
     assert_eq!(kit.state(then), Some(JobState::Blocked), "it waits again");
     kit.one(Request::delete(jobs[0]));
-    promote(kit);
+    kit.promote();
     assert_eq!(kit.state(then), Some(JobState::Ready), "there is nothing to wait for");
 }
 
@@ -155,12 +149,12 @@ pub(super) fn jobs_join_a_batch_that_is_open_and_no_other(kit: &mut Kit) {
     assert_eq!((joined, kit.job(more[1]).batch, counts(kit, id).all()), (id, Some(id), 4));
     kit.succeed(&run);
     succeed_all(kit, 1);
-    promote(kit);
+    kit.promote();
     assert_eq!(kit.state(then), Some(JobState::Blocked), "those that have joined are waited for as well");
     let (joined, last) = push_into(kit, 1, IntoBatch::Join(id));
     assert_eq!(joined, id);
     succeed_all(kit, 3);
-    promote(kit);
+    kit.promote();
     assert_eq!((kit.state(last[0]), kit.state(then)), (Some(JobState::Succeeded), Some(JobState::Ready)));
     let refused = [
         (IntoBatch::Join(id), BatchError::Ended(id)),
@@ -197,11 +191,11 @@ pub(super) fn a_bulk_push_is_a_batch(kit: &mut Kit) {
     let then = batch(kit, id).then.unwrap();
     assert_eq!((counts(kit, id).ready, batch(kit, id).ranges.ranges().len()), (4, 2));
     while super::bulk::open(kit, bulk, 2).more {}
-    promote(kit);
+    kit.promote();
     let gone = BatchCounts { ready: 2, gone: 2, ..BatchCounts::default() };
     assert_eq!(counts(kit, id), gone, "two were pushed for nothing");
     succeed_all(kit, 9);
-    promote(kit);
+    kit.promote();
     assert_eq!((kit.state(held), kit.state(then)), (Some(JobState::Succeeded), Some(JobState::Ready)));
     let bulk = super::bulk::begin(kit);
     super::bulk::stage(kit, bulk, [job()]);
@@ -233,7 +227,7 @@ pub(super) fn a_batch_that_is_searched_in_steps_ends_also_after_a_restart(kit: &
     kit.recover();
     kit.one(Change::Promote { limit: 4 });
     assert_eq!(kit.state(then), Some(JobState::Blocked));
-    promote(kit);
+    kit.promote();
     assert_eq!((kit.state(then), kit.store.next_due().unwrap()), (Some(JobState::Ready), None));
     assert_eq!(counts(kit, id).succeeded, jobs.len() as u64);
 }
@@ -247,10 +241,10 @@ pub(super) fn a_job_that_is_retried_is_waited_for_again(kit: &mut Kit) {
     kit.one(Change::Promote { limit: 2 });
     assert_eq!(kit.state(then), Some(JobState::Blocked));
     kit.one(Request::retry(dead));
-    promote(kit);
+    kit.promote();
     assert_eq!((kit.state(then), counts(kit, id).ready), (Some(JobState::Blocked), 1));
     succeed_all(kit, 1);
-    promote(kit);
+    kit.promote();
     assert_eq!(kit.state(then), Some(JobState::Ready));
 }
 
@@ -259,7 +253,7 @@ pub(super) fn a_batch_goes_with_its_last_job(kit: &mut Kit) {
     let (other, _) = push_into(kit, 1, new("", false, false));
     let then = batch(kit, id).then.unwrap();
     succeed_all(kit, 2);
-    promote(kit);
+    kit.promote();
     let prune = |kit: &mut Kit| {
         kit.pass(60);
         for _ in 0..9 {
