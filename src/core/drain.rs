@@ -88,7 +88,9 @@ impl Core {
         let unserved = self.unserved().filter(|found| is_ours(&found.queue));
         Undrained {
             unserved: unserved.map(|found| found.jobs).sum(),
-            paused: first.map(|(queue, key)| (queue, key, paused.map(|totals| totals.ready).sum())),
+            paused: first.map(|(queue, key)| {
+                (queue, key, paused.map(|totals| if totals.paused { totals.ready } else { totals.parked }).sum())
+            }),
             ..Undrained::default()
         }
     }
@@ -119,7 +121,7 @@ impl Core {
     fn is_paused(&self, totals: &QueueTotals) -> bool {
         let has_found_all = |pool: &Pool| pool.shares.values().all(|share| share.dry_at == Some(pool.news));
         totals.paused
-            || paused_key(totals).is_some()
+            || totals.parked > 0
                 && totals.running == 0
                 && self.opens_at(&totals.name).is_none()
                 && self.pools.values().filter(|pool| pool.serves(&totals.name)).all(has_found_all)

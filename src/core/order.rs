@@ -76,12 +76,8 @@ impl Core {
     /// The pools with workers that are to be gone before those of this one, which is removed with these others.
     pub(super) fn removed_before(&self, id: PoolId, others: &BTreeSet<PoolId>) -> Vec<PoolId> {
         let name = &self.pools[&id].settings.name;
-        let comes_first = |pool: &Pool| {
-            let supervision = &pool.settings.supervision;
-            supervision.needs.contains(name) || supervision.sidecars.contains(name)
-        };
         let goes = |other: PoolId, pool: &Pool| other != id && (pool.removed || others.contains(&other));
-        let found = self.pools.iter().filter(|&(&other, pool)| goes(other, pool) && comes_first(pool));
+        let found = self.pools.iter().filter(|&(&other, pool)| goes(other, pool) && pool.ends_before(name));
         found.map(|(&other, _)| other).filter(|&other| self.has_living(other)).collect()
     }
 
@@ -126,11 +122,7 @@ impl Core {
     /// Whether workers of other pools are there that are to be gone before those of this one.
     pub(super) fn outlives_others(&self, id: PoolId) -> bool {
         let name = &self.pools[&id].settings.name;
-        let comes_first = |pool: &Pool| {
-            let supervision = &pool.settings.supervision;
-            !pool.removed && (supervision.needs.contains(name) || supervision.sidecars.contains(name))
-        };
-        self.pools.iter().any(|(&other, pool)| comes_first(pool) && self.has_living(other))
+        self.pools.iter().any(|(&other, pool)| !pool.removed && pool.ends_before(name) && self.has_living(other))
     }
 
     fn has_order(&self) -> bool {
@@ -188,6 +180,12 @@ impl Core {
 }
 
 impl Pool {
+    /// Whether its workers leave before those of the pool of this name, as it needs that one or has it as a sidecar.
+    fn ends_before(&self, name: &PoolName) -> bool {
+        let supervision = &self.settings.supervision;
+        supervision.needs.contains(name) || supervision.sidecars.contains(name)
+    }
+
     /// All its slots are over.
     #[must_use]
     pub fn is_over(&self) -> bool {

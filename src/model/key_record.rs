@@ -18,7 +18,7 @@ pub struct KeyRecord {
 }
 
 impl KeyRecord {
-    /// Those with the most jobs first.
+    /// Keys with the most jobs come first.
     pub fn sort(keys: &mut [Self]) {
         keys.sort_by(|one, other| {
             let jobs = |of: &Self| std::cmp::Reverse((of.waiting, of.running));

@@ -20,7 +20,7 @@ pub enum PushBatch {
     Join(BatchId),
     /// A new one.
     Named(String),
-    /// That of a job.
+    /// The batch of a job.
     Of(OfJob),
     /// A new one.
     New(MadeBatch),

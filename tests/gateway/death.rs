@@ -112,7 +112,7 @@ fn a_worker_with_calls_on_their_way_to_it_goes_on_with_the_next_gateway() {
     let mut rig = Rig::start();
     let settings = ServiceSettings { concurrency: 100, ..ServiceSettings::default() };
     rig.service("slow", settings);
-    // It prints a line when there is a file, and reads its calls when the file is gone.
+    // The worker prints a line when there is a file, and reads its calls when the file is gone.
     let program = r#"
 import json, os, sys
 print('{"method":"ready","params":{"methods":{"echo":{}}}}', flush=True)

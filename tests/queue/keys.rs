@@ -94,10 +94,12 @@ fn a_drain_ends_where_all_that_is_left_is_of_paused_keys() {
         let file = configure(&bench, limits);
         std::fs::write(bench.path().join("go"), "").expect("written");
         let [.., other] = ["a", "a", "b"].map(|key| push(&bench, key));
+        bench.push(&["--queue=mail", "resize"]);
         bench.ok(&["pause", "mail", "--key", "a"]);
         let drained = bench.run(&["--config", &file, "--drain"]).expect_code(1);
         let (left, next) = ("2 jobs left of paused keys; go on with `queue-work ", " resume mail --key a`");
         assert!(drained.stderr.contains(left) && drained.stderr.contains(next), "{drained:?}");
+        assert!(drained.stderr.contains("1 job left that no pool takes"), "{drained:?}");
         assert_eq!(bench.job(other)["state"], "succeeded");
     }
 }

@@ -85,7 +85,7 @@ fn call_waits_no_longer_than_it_says_for_a_gateway_that_does_not_hear() {
     let gateway = Pid::from_raw(gateway(&bench));
     kill(gateway, Signal::SIGSTOP).unwrap();
     let silent = bench.run(&["call", "calc", "add", "[1, 2]", "--timeout", "200ms"]);
-    // It may have been killed for its silence, on a machine that is slow.
+    // On a slow machine the gateway may have been killed for its silence.
     let _ = kill(gateway, Signal::SIGCONT);
     let text = "queue-work: the gateway does not answer; the call may have been done; see `queue-work status`\n";
     assert_eq!(silent.expect_code(1).stderr, text);

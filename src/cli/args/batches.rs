@@ -97,7 +97,7 @@ Examples:
 /// One batch.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct OneBatch {
-    /// Its id, or its name: the newest of that
+    /// Id or name of the batch: the newest of that
     #[arg(value_name = "BATCH")]
     pub(crate) batch: String,
 }

@@ -23,7 +23,7 @@ pub(crate) struct ShowArgs {
     /// Only this queue
     #[arg(value_name = "QUEUE", value_parser = values::queue)]
     pub(crate) name: Option<String>,
-    /// Their keys: what waits and runs of each, and why no more starts
+    /// Keys of the queues: what waits and runs of each, and why no more starts
     #[arg(long)]
     pub(crate) keys: bool,
     /// The most keys to show; those with the most waiting jobs come first

@@ -83,7 +83,7 @@ const ON_RECORD: &str = "SELECT (SELECT count(*) FROM jobs WHERE id BETWEEN ?1 A
 
 /// A search among the jobs of a batch.
 enum Found {
-    /// This one has not ended, and all before `seen` have.
+    /// A job that has not ended; all before `seen` have.
     Open { job: i64, seen: i64 },
     /// All have ended.
     None,
