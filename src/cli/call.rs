@@ -2,6 +2,7 @@
 
 mod with;
 
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::args::services::CallArgs;
@@ -10,7 +11,7 @@ use super::output;
 use crate::client::calls::{Calls, Request};
 use crate::client::{ClientError, NONE};
 use crate::error::{Code, Error};
-use crate::model::payload::MAX_LINE_BYTES;
+use crate::model::payload::{MAX_DEPTH, MAX_LINE_BYTES, is_too_deep};
 use crate::model::service::{CallError, code};
 use crate::model::trace::TRACEPARENT;
 use crate::model::{PoolKind, PoolName};
@@ -19,7 +20,7 @@ use crate::wire::gateway::calls_path;
 
 pub(crate) fn run(context: &Context, args: &CallArgs) -> Result<Code, Error> {
     if let Some(command) = &args.with {
-        return with::run(args, command);
+        return with::run(context, args, command);
     }
     PoolName::new(&args.service).map_err(|error| Error::Usage(error.to_string()))?;
     let params = params(args.args.as_deref())?;
@@ -33,19 +34,24 @@ pub(crate) fn run(context: &Context, args: &CallArgs) -> Result<Code, Error> {
         traceparent: traceparent.as_deref(),
         ..Request::default()
     };
-    let answer = connect(context, &args.service)
-        .and_then(|mut gateway| gateway.ask(&request).map_err(lost)?.map_err(|error| failed(&error)));
-    let result = answer.map_err(|error| match error {
-        Error::NotFound(_) => listens_itself(context, &args.service).unwrap_or(error),
-        error => error,
-    })?;
-    print(args, &result)?;
-    Ok(Code::DONE)
+    let answer = match connect(context, &args.service) {
+        Ok(mut gateway) => gateway.ask(&request).map_err(lost)?,
+        Err(Error::NotFound(message)) => Err(CallError { code: code::NO_SUCH_METHOD, message, data: None }),
+        Err(error) => return Err(error),
+    };
+    let answer = answer.map_err(|error| match error.code {
+        code::NO_SUCH_METHOD => listens_itself(context, &args.service).unwrap_or(error),
+        _ => error,
+    });
+    match answer {
+        Ok(result) => print(args, &result),
+        Err(error) => Err(failed(context, &error)),
+    }
 }
 
-fn print(args: &CallArgs, result: &RawValue) -> Result<(), Error> {
+fn print(args: &CallArgs, result: &RawValue) -> Result<Code, Error> {
     let text = if args.raw { serde_json::from_str::<String>(result.get()).ok() } else { None };
-    output::line(text.as_deref().unwrap_or(result.get()))
+    output::line(text.as_deref().unwrap_or(result.get())).map(|()| Code::DONE)
 }
 
 /// The gateway of the master, which must run.
@@ -62,14 +68,14 @@ pub(crate) fn connect(context: &Context, service: &str) -> Result<Calls, Error> 
 }
 
 /// Why there is nothing to call, where the workers of this service listen themselves.
-fn listens_itself(context: &Context, service: &str) -> Option<Error> {
+fn listens_itself(context: &Context, service: &str) -> Option<CallError> {
     let status: Status = context.connect().ok()?.call("status", &NONE).ok()?;
     let mode = PoolKind::Server.listen_mode();
     let pool = status.pools.into_iter().find(|pool| pool.name == service && pool.listen_mode.as_deref() == mode)?;
     let at = pool.listen.join(", ");
     let text =
         format!("workers of `{service}` listen themselves (`listen_mode = \"worker\"`), and have no methods to call");
-    Some(Error::NotFound(format!("{text}; connect to {at}")))
+    Some(CallError { code: code::NO_SUCH_METHOD, message: format!("{text}; connect to {at}"), data: None })
 }
 
 fn params(typed: Option<&str>) -> Result<Option<Box<RawValue>>, Error> {
@@ -83,6 +89,9 @@ fn params(typed: Option<&str>) -> Result<Option<Box<RawValue>>, Error> {
     };
     if text.len() > MAX_LINE_BYTES {
         return Err(Error::Usage(format!("the arguments have {} bytes; the most is {MAX_LINE_BYTES}", text.len())));
+    }
+    if is_too_deep(&text) {
+        return Err(Error::Usage(format!("the arguments are nested deeper than {MAX_DEPTH} levels")));
     }
     // In one line, whatever it was written in.
     let value: Result<serde_json::Value, _> = serde_json::from_str(&text);
@@ -103,8 +112,17 @@ fn lost(error: ClientError) -> Error {
     }
 }
 
+/// A failed call, of which a program has the code and the data on stdout.
+fn failed(context: &Context, error: &CallError) -> Error {
+    let worded = worded(error);
+    if !context.global.json {
+        return worded;
+    }
+    output::json(&json!({ "error": error })).err().unwrap_or(Error::Said(worded.exit_code()))
+}
+
 /// Each error with its exit code.
-pub(crate) fn failed(error: &CallError) -> Error {
+pub(crate) fn worded(error: &CallError) -> Error {
     let text = error.message.clone();
     match error.code {
         code::NO_SUCH_METHOD => Error::NotFound(text),

@@ -88,7 +88,7 @@ fn ask<T: DeserializeOwned>(context: &Context, request: &Request<'_>) -> Result<
         Ok(Ok(list)) => {
             serde_json::from_str(list.get()).map(Some).map_err(|error| ClientError::Garbled(error.to_string()).into())
         }
-        Ok(Err(error)) => Err(call::failed(&error)),
+        Ok(Err(error)) => Err(call::worded(&error)),
         Err(ClientError::NoMaster { .. } | ClientError::Closed | ClientError::Unheard) => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -72,7 +72,7 @@ fn ask(context: &Context, tables: Tables<'_>) -> Result<Option<Value>, Error> {
             value.map(Some).map_err(|error| ClientError::Garbled(error.to_string()).into())
         }
         Ok(Err(error)) if error.code == code::NO_SUCH_METHOD => Ok(Some(Value::Null)),
-        Ok(Err(error)) => Err(call::failed(&error)),
+        Ok(Err(error)) => Err(call::worded(&error)),
         Err(ClientError::NoMaster { .. } | ClientError::Closed | ClientError::Unheard) => Ok(None),
         Err(error) => Err(error.into()),
     }

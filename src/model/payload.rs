@@ -60,10 +60,16 @@ pub fn check_limits(args: &str) -> Result<(), PayloadError> {
     if args.len() > MAX_ARGS_BYTES {
         return Err(PayloadError::TooLong { bytes: args.len() });
     }
-    if depth(args.as_bytes()) > MAX_DEPTH {
+    if is_too_deep(args) {
         return Err(PayloadError::TooDeep);
     }
     Ok(())
+}
+
+/// Whether arrays and objects in it are nested deeper than [`MAX_DEPTH`].
+#[must_use]
+pub fn is_too_deep(json: &str) -> bool {
+    depth(json.as_bytes()) > MAX_DEPTH
 }
 
 /// Checks a job type.

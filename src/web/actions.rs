@@ -150,7 +150,7 @@ pub(super) fn call(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {
         args: written.args.as_deref(),
         ..Request::default()
     };
-    let answer = calls.ask(&request)?.map_err(|error| cli_call::failed(&error))?;
+    let answer = calls.ask(&request)?.map_err(|error| cli_call::worded(&error))?;
     done(desk, &answer, &["services", &desk.asked.name])
         .map(|done| Done { json: words::escape_json(answer.get().to_owned()), ..done })
 }

@@ -50,8 +50,29 @@ fn call_prints_the_result_and_its_exit_code_says_what_went_wrong() {
     call(&["add", "[1, \"x\"]"]).expect_code(2);
     let wrong = call(&["add", "[1, x]"]).expect_code(2);
     assert!(wrong.stderr.contains("the arguments are not JSON"), "{}", wrong.stderr);
+    let deep = call(&["size", &("[".repeat(200) + &"]".repeat(200))]).expect_code(2);
+    assert_eq!(deep.stderr, "queue-work: the arguments are nested deeper than 128 levels\n");
     let slow = call(&["sleep", "[20]", "--timeout", "200ms"]).expect_code(1);
     assert!(slow.stderr.contains("deadline"), "{}", slow.stderr);
+}
+
+#[test]
+fn with_json_the_error_of_a_call_is_an_object_on_stdout_and_the_result_as_it_is() {
+    let bench = bench("workers = 1\n");
+    let _master = start(&bench, 1);
+    let call = |args: &[&str]| bench.run(&[&["call", "--json"], args].concat());
+    let failed = |args: &[&str], exit: i32| {
+        let run = call(args).expect_code(exit);
+        assert_eq!(run.stderr, "", "{args:?}");
+        run.json()["error"].clone()
+    };
+    assert_eq!(call(&["calc", "hello"]).expect_code(0).stdout, "\"grüß dich\"\n");
+    assert_eq!(failed(&["calc", "divide", "[1, 0]"], 1), json!({"code": -32000, "message": "division by zero"}));
+    let wrong = failed(&["calc", "add", "[1, \"x\"]"], 2);
+    assert_eq!((&wrong["code"], &wrong["data"]["path"]), (&json!(-32602), &json!("/1")), "{wrong}");
+    assert_eq!(failed(&["calc", "nothing"], 4)["code"], -32601);
+    assert_eq!(failed(&["nobody", "add"], 4)["code"], -32601);
+    assert_eq!(failed(&["--with", "python3 calc.py", "divide", "[1, 0]"], 1)["message"], "division by zero");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::model::MOST_WORKERS;
 
 /// Call a method of a service.
 ///
-/// The result is printed as JSON. Exit code 1: the method failed, or its worker did. 2: wrong arguments. 4: there is no such
+/// The result is printed as JSON, and with `--json` an error, too. Exit code 1: the method failed, or its worker did. 2: wrong arguments. 4: there is no such
 /// service or method. 5: refused, as too many calls wait, or too many came.
 #[derive(Clone, Debug, Args)]
 #[command(after_long_help = "\

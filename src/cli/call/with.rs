@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::super::args::services::CallArgs;
+use super::super::context::Context;
 use super::super::{output, trial};
 use super::{failed, params, print};
 use crate::error::{Code, Error};
@@ -18,7 +19,7 @@ use crate::trial::{Asked, By, Command, Happened, Over, Question, Service, run as
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Calls, and waits until the worker has ended.
-pub(super) fn run(args: &CallArgs, command: &str) -> Result<Code, Error> {
+pub(super) fn run(context: &Context, args: &CallArgs, command: &str) -> Result<Code, Error> {
     let words = shlex::split(command).filter(|words| !words.is_empty());
     let words = words.ok_or_else(|| Error::Usage(format!("`--with` is no command: `{command}`")))?;
     let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
@@ -38,7 +39,7 @@ pub(super) fn run(args: &CallArgs, command: &str) -> Result<Code, Error> {
         match what {
             Happened::Stderr(line) | Happened::Heard("printed", line) => output::raw_error(line),
             Happened::Wrong(why) => wrong = wrong.take().or_else(|| Some(why.to_owned())),
-            Happened::Over(over) => outcome = Some(answer(args, over, wrong.take())),
+            Happened::Over(over) => outcome = Some(answer(context, args, over, wrong.take())),
             _ => {}
         }
         if let Some(Err(Error::BrokenPipe)) = outcome { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -49,14 +50,15 @@ pub(super) fn run(args: &CallArgs, command: &str) -> Result<Code, Error> {
 }
 
 /// `wrong`: the first mistake of the program.
-fn answer(args: &CallArgs, over: Over, wrong: Option<String>) -> Result<Code, Error> {
+fn answer(context: &Context, args: &CallArgs, over: Over, wrong: Option<String>) -> Result<Code, Error> {
     match over.answer {
-        Ok(Body::Json(result)) => print(args, &result)?,
-        Ok(Body::Raw(bytes)) => output::raw(&bytes)?,
-        Err(error) if over.by == By::Gateway && error.code == code::WORKER_DIED => {
-            return Err(Error::Failed(wrong.unwrap_or(error.message)));
+        Ok(Body::Json(result)) => print(args, &result),
+        Ok(Body::Raw(bytes)) => output::raw(&bytes).map(|()| Code::DONE),
+        Err(mut error) => {
+            if over.by == By::Gateway && error.code == code::WORKER_DIED {
+                error.message = wrong.unwrap_or(error.message);
+            }
+            Err(failed(context, &error))
         }
-        Err(error) => return Err(failed(&error)),
     }
-    Ok(Code::DONE)
 }
