@@ -9,10 +9,10 @@ use super::{backend, output, processors, status, waiting};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::graph::Side;
-use crate::model::{JobId, JobRecord, JobState, ProcessorName, RunRecord, States};
-use crate::report::hint;
+use crate::model::{JobId, JobRecord, JobState, PoolName, ProcessorName, RunRecord, States};
 use crate::report::queue_keys::{Closed, KeyStatus};
 use crate::report::why::{Around, Facts, Reason, Why, WhyPool, WhyProcessor};
+use crate::report::{hint, refusals};
 use crate::store::{JobFilter, KeyFilter, Records, RunFilter, StoreError};
 
 /// Runs that are read: the newest, and the first of all but very many.
@@ -97,32 +97,31 @@ pub(crate) fn of(
 }
 
 fn of_name(context: &Context, name: &str) -> Result<Code, Error> {
-    let unknown = || {
-        Error::Usage(format!(
-            "`{name}` is neither the id of a job nor the name of a processor, a service or another pool"
-        ))
-    };
     let found = status::fetch(context)?;
-    let processor = ProcessorName::new(name).map_err(|_| unknown()).and_then(|name| processors::one(context, &name));
-    match processor {
-        Ok(processor) => {
-            let absent = found.trouble.as_ref().map(|trouble| absent(context, trouble));
-            let why = WhyProcessor::of(&processor, absent.as_ref(), clock::wall());
-            say(context, &why, &why.text())
-        }
-        Err(error @ (Error::NotFound(_) | Error::Usage(_))) => {
-            let Some(pool) = found.status.pools.iter().find(|pool| pool.name == name) else {
-                // A pool of the file is not found for want of a master.
-                let config = backend::load_config(&context.flags).ok().map(|loaded| loaded.config);
-                let has_it =
-                    config.is_some_and(|config| config.pools.iter().any(|pool| pool.settings.name.as_str() == name));
-                return Err(found.trouble.filter(|_| has_it).unwrap_or(error));
-            };
-            let why = WhyPool::of(pool, &found.status);
-            say(context, &why, &why.text())
-        }
-        Err(error) => Err(error),
+    let processors = processors::all(context)?;
+    if let Some(processor) = processors.iter().find(|processor| processor.name.as_str() == name) {
+        let absent = found.trouble.as_ref().map(|trouble| absent(context, trouble));
+        let why = WhyProcessor::of(processor, absent.as_ref(), clock::wall());
+        return say(context, &why, &why.text());
     }
+    if let Some(pool) = found.status.pools.iter().find(|pool| pool.name == name) {
+        let why = WhyPool::of(pool, &found.status);
+        return say(context, &why, &why.text());
+    }
+    // A pool of the file is not found for want of a master.
+    let config = backend::load_config(&context.flags).ok().map(|loaded| loaded.config);
+    let has_it = config.is_some_and(|config| config.pools.iter().any(|pool| pool.settings.name.as_str() == name));
+    if let Some(trouble) = found.trouble.filter(|_| has_it) {
+        return Err(trouble);
+    }
+    if PoolName::new(name).is_err() && ProcessorName::new(name).is_err() {
+        return Err(Error::Usage(format!(
+            "`{name}` is neither the id of a job nor the name of a processor, a service or another pool"
+        )));
+    }
+    let pools = found.status.pools.iter().map(|pool| pool.name.as_str());
+    let known = processors.iter().map(|processor| processor.name.as_str()).chain(pools);
+    Err(Error::NotFound(refusals::nothing_named(name, known)))
 }
 
 fn say(context: &Context, why: &impl Serialize, text: &str) -> Result<Code, Error> {

@@ -118,7 +118,7 @@ pub(super) fn of_pool(table: &Table, layers: &Layers<'_>) -> Result<ServiceConfi
             token: token.and_then(Result::ok),
             raw_idle: raw::value(table, "raw_idle")?,
             slots: std::collections::BTreeSet::new(),
-            closed: None,
+            absence: None,
         },
         listen: listen(table, layers)?,
         framing: match raw::text(table, "framing")? {

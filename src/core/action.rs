@@ -199,5 +199,7 @@ pub enum Refusal {
         why: Option<SlotProblem>,
         /// Workers that had not come up before, and were tried again.
         tried: u64,
+        /// Its pool, where that is there until it is stopped and in no file.
+        spawned: Option<PoolName>,
     },
 }

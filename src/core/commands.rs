@@ -280,7 +280,8 @@ impl Core {
     fn why_given_up(&self, id: WorkerId) -> Refusal {
         let Handle { name, pool, .. } = &self.workers[id];
         let failing = self.pools[pool].slots.keys().find_map(|&slot| self.failing((*pool, slot), 0));
-        failing.unwrap_or_else(|| Refusal::ReplacementFailed { worker: name.to_string(), why: None, tried: 0 })
+        let (worker, spawned) = (name.to_string(), self.pools[pool].if_spawned());
+        failing.unwrap_or(Refusal::ReplacementFailed { worker, why: None, tried: 0, spawned })
     }
 
     /// Whether these workers are gone, or nothing is left that would end them.
@@ -324,7 +325,7 @@ impl Core {
         let pool = self.pools.get(&pool)?;
         let entry = pool.slots.get(&slot).filter(|e| e.is_failing())?;
         let (worker, why) = (format!("{}-{slot}", pool.settings.name), entry.backoff.problem.clone());
-        Some(Refusal::ReplacementFailed { worker, why, tried })
+        Some(Refusal::ReplacementFailed { worker, why, tried, spawned: pool.if_spawned() })
     }
 
     fn outcome(&self, wait: Wait) -> Done {

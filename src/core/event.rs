@@ -59,7 +59,7 @@ pub enum Event {
     /// The worker of a service that leaves has no call any more: the answer to [`super::Action::Drain`].
     Drained { worker: WorkerId },
     /// The worker of a service is to be ended: it does not answer, or is unhealthy.
-    GivenUp { worker: WorkerId },
+    GivenUp { worker: WorkerId, why: String },
     /// The worker answered a job.
     Answered {
         worker: WorkerId,

@@ -12,10 +12,12 @@ use crate::model::change::{Change, WorkerEnded};
 use crate::model::death::{OUT_OF_MEMORY, Over, SlotProblem};
 use crate::model::last_line::last_line;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Notice, Now, WorkerId};
+use crate::model::{Notice, Now, PoolKind, ReadyWhen, WorkerId};
 
 /// A worker that lived this long, or finished a job, ends a row of fast deaths.
 pub(super) const HEALTHY_AFTER: Duration = Duration::from_mins(1);
+/// A worker that need not say that it is ready has come up when it lived this long.
+const UP_AFTER: Duration = Duration::from_secs(10);
 /// The signal of which a process dies that the kernel kills.
 const SIGKILL: i32 = 9;
 
@@ -53,7 +55,7 @@ impl Core {
             || worker.refused.is_some()
             || (unasked && young);
         let (name, jobs_done, peak_memory) = (worker.name.to_string(), worker.jobs_done, worker.peak);
-        let refused = worker.refused.clone();
+        let given_up = worker.given_up.as_deref().map(str::to_owned);
         if exit == Some(Exit::Signal(SIGKILL)) && !ours && self.oom.explain(oom_kills) {
             last.stderr.push_str(if last.stderr.is_empty() { "" } else { "\n" });
             last.stderr.push_str(OUT_OF_MEMORY);
@@ -66,17 +68,36 @@ impl Core {
         self.rollups.touch(now.mono);
         self.ended += 1;
         self.make_way();
-        let problem = match refused {
-            Some(why) => SlotProblem::Refused(why.into()),
-            None => SlotProblem::Ended { why, exit, at_once: fast, last_words: words },
-        };
+        let problem = self.slot_problem(id, (why, exit, fast), words, now);
         let ended = if fast || (unasked && why.is_crash()) { Ended::Unasked { fast, exit } } else { Ended::Asked };
         let said = self.leave_slot(id, ended, why, exit, problem, now);
         let known = said.is_some();
-        out.push(Action::Tell(Notice::WorkerEnded { worker: name, pid, reason: why, exit, jobs_done, known }));
+        let ended = Notice::WorkerEnded { worker: name, pid, reason: why, exit, jobs_done, known, why: given_up };
+        out.push(Action::Tell(ended));
         out.extend(said.map(Action::Tell));
         let ended = WorkerEnded { worker: id, reason: why, exit, jobs_done, peak_memory, at: now.wall };
         out.push(Action::Write(Change::WorkerEnded(Box::new(ended)), Tag::None));
+    }
+
+    /// Why there may be no worker in its place for a while.
+    fn slot_problem(
+        &self,
+        id: WorkerId,
+        (why, exit, fast): (EndReason, Option<Exit>, bool),
+        last_words: Option<String>,
+        now: Now,
+    ) -> SlotProblem {
+        let worker = &self.workers[id];
+        if let Some(why) = &worker.refused {
+            return SlotProblem::Refused(why.to_string());
+        }
+        let settings = &self.pools[&worker.pool].settings;
+        let says_so = settings.ready == ReadyWhen::Message;
+        let came_up = worker.was_ready && (says_so || now.mono.since(worker.since) >= UP_AFTER);
+        let at_once = fast && !came_up;
+        let ended_well = at_once && why == EndReason::Exited && exit == Some(Exit::Code(0));
+        let is_plain = ended_well && !says_so && settings.kind == PoolKind::Protocol;
+        SlotProblem::Ended { why, exit, at_once, is_plain, last_words }
     }
 
     /// Takes a worker that has exited out of its slot; what is to be said where it did not come up.
@@ -116,6 +137,7 @@ impl Core {
     ) -> Option<Notice> {
         let &Handle { ref name, pool, slot, .. } = self.workers.get(id)?;
         let worker = name.to_string();
+        let came_up = matches!(problem, SlotProblem::Ended { at_once: false, .. });
         let pool = self.pools.get_mut(&pool)?;
         let entry = pool.slots.get_mut(&slot)?;
         let name = pool.settings.name.clone();
@@ -150,7 +172,7 @@ impl Core {
         }
         let (why, known) = (problem.to_string(), pool.knows(&problem));
         let next_in_s = until.map_or(0.0, |at| at.since(now.mono).as_secs_f64());
-        Some(Notice::Backoff { pool: name, worker, why, next_in_s, known })
+        Some(Notice::Backoff { pool: name, worker, why, next_in_s, known, came_up })
     }
 
     /// Takes a process that is no more out of its slot, and sets when the slot is filled again, if it is; `None` if it was in

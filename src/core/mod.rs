@@ -206,7 +206,7 @@ impl Core {
             Event::Called { worker, calls } => self.called(worker, calls, now),
             Event::Load { pool, load } => self.take_load(&pool, *load),
             Event::Drained { worker } => self.drained(worker, now, out),
-            Event::GivenUp { worker } => self.give_up_worker(worker, now, out),
+            Event::GivenUp { worker, why } => self.give_up_worker(worker, why, now, out),
             Event::Retire { worker } => self.retire(worker, EndReason::Retired, now, out),
             Event::InputClosed { worker, read } => self.input_closed(worker, read, now, out),
             Event::Exited { worker, end } => self.exited(worker, *end, now, out),

@@ -12,7 +12,7 @@ use super::slot::{SlotEntry, SlotView};
 use crate::model::death::SlotProblem;
 use crate::model::gauge::PoolCounts;
 use crate::model::service::CallLoad;
-use crate::model::{Claimed, PoolSettings, Prefetch, QueueName, QueueOrder, Slot, Takes, WorkerId};
+use crate::model::{Claimed, PoolName, PoolSettings, Prefetch, QueueName, QueueOrder, Slot, Takes, WorkerId};
 
 /// Most jobs that are claimed beyond what the workers can take, however tiny they are.
 const MOST_AHEAD: u128 = 2048;
@@ -150,6 +150,11 @@ impl Pool {
             told: Told::default(),
             settings,
         }
+    }
+
+    /// Its name, if a stop is the end of it.
+    pub(super) fn if_spawned(&self) -> Option<PoolName> {
+        self.spawned.then(|| self.settings.name.clone())
     }
 
     /// It scales itself, and may have no workers because there are no jobs.

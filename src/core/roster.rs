@@ -100,7 +100,8 @@ impl Core {
             history: SlotHistory::default(),
             jobs_done: 0,
             has_calls: false,
-            is_stuck: false,
+            given_up: None,
+            was_ready: false,
             refused: None,
             concurrency: 1,
             share: *share,
@@ -166,7 +167,7 @@ impl Core {
                 scaler.learn_start(took);
             }
             out.push(Action::Tell(Notice::WorkerStarted { worker: worker.name.to_string(), pid }));
-            self.set_state(id, State::ready(pid));
+            self.change(id, |worker, _| (worker.state, worker.was_ready) = (State::ready(pid), true));
             if let Some(entry) = self.slot_of(id) {
                 entry.backoff.problem = None;
             }

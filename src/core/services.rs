@@ -61,15 +61,15 @@ impl Core {
             let was_held = std::mem::take(&mut worker.has_calls);
             worker.close_if_idle(id, now.mono, limits, out);
             // A worker at a call that was given up does not read its stdin.
-            if was_held && worker.is_stuck {
+            if was_held && worker.given_up.is_some() {
                 worker.end_grace(id, now.mono, patience(phase, limits.kill_after), false, out);
             }
         });
     }
 
     /// The gateway has no use for the worker any more: it does not answer, or is unhealthy.
-    pub(super) fn give_up_worker(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
-        self.change(id, |worker, _| worker.is_stuck = true);
+    pub(super) fn give_up_worker(&mut self, id: WorkerId, why: String, now: Now, out: &mut Vec<Action>) {
+        self.change(id, |worker, _| worker.given_up = Some(why.into()));
         self.retire(id, EndReason::JobTimeout, now, out);
     }
 }

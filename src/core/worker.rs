@@ -150,8 +150,10 @@ pub struct Handle {
     pub jobs_done: u64,
     /// The gateway may still have calls for it, though it leaves.
     pub(super) has_calls: bool,
-    /// Whether it was given up at a call that does not end.
-    pub(super) is_stuck: bool,
+    /// Why the gateway has no use for it, be it a call that does not end.
+    pub(super) given_up: Option<Box<str>>,
+    /// Whether it has been ready.
+    pub(super) was_ready: bool,
     /// Why it is not what it is to be.
     pub(super) refused: Option<Box<str>>,
     /// Jobs it can do at a time.

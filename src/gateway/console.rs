@@ -31,6 +31,7 @@ use super::listen::stream::{ReadHalf, Stream, WriteHalf};
 use super::shell::Shell;
 use super::{exposition, inside, listing};
 use crate::core::calls::CallId;
+use crate::model::json_text;
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::service::{Body, CallError, code};
 use crate::wire::lines::{Line, Lines};
@@ -137,7 +138,7 @@ impl Client {
         };
         let members = match object::read::<Members<'_>>(text) {
             Ok(members) => members,
-            Err(error) => return self.answer(RawValue::NULL, &Err(not_json(&error.to_string()))),
+            Err(error) => return self.answer(RawValue::NULL, &Err(not_json(&json_text::words(&error)))),
         };
         let id = members.id.unwrap_or(RawValue::NULL);
         if members.services {

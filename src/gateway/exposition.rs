@@ -156,7 +156,7 @@ mod tests {
             r#"{"name":"took.","kind":"gauge","value":1}"#,
             r#"{"name":"took!","kind":"gauge","value":2}"#,
         ] {
-            metrics.take(said);
+            metrics.take(said).unwrap();
         }
         assert_eq!(metrics.dropped, 0);
         let mut all = Custom::new();

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 use super::form;
 use super::shell::Asking;
-use crate::model::PoolName;
 use crate::model::service::{Body, CallError, code};
+use crate::model::{PoolName, json_text};
 use crate::wire::object;
 
 /// The longest that a caller waits, unless it says so.
@@ -31,8 +31,8 @@ struct Members<'a> {
 
 /// Reads a request of `peer`.
 pub(super) fn read(text: &str, peer: &Arc<str>) -> Result<Asking, CallError> {
-    let Members { service, method, args, timeout_s, key, traceparent } =
-        object::read(text).map_err(|error| wrong(format!("the request is not understood: {error}")))?;
+    let Members { service, method, args, timeout_s, key, traceparent } = object::read(text)
+        .map_err(|error| wrong(format!("the request is not understood: {}", json_text::words(&error))))?;
     let pool = PoolName::new(&service).map_err(|_| no_such_service(&service))?;
     let timeout = timeout_s.map(|seconds| Duration::try_from_secs_f64(seconds).map(|timeout| timeout.min(LONGEST)));
     Ok(Asking {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::model::json_text;
 use crate::model::service::{Metric, MetricValue};
 use crate::wire::object;
 
@@ -49,12 +50,12 @@ enum Kind {
 }
 
 impl Metrics {
-    /// Takes in what a worker says.
-    pub(crate) fn take(&mut self, text: &str) {
-        let said = object::read::<Said>(text).ok().filter(Said::fits);
-        if said.and_then(|said| self.add(said)).is_none() {
-            self.dropped += 1;
-        }
+    /// Takes in what a worker says, or says why it is dropped.
+    pub(crate) fn take(&mut self, text: &str) -> Result<(), String> {
+        let said = object::read::<Said>(text).map_err(|error| json_text::words(&error));
+        let taken = said.and_then(|said| said.check().and_then(|()| self.add(said)));
+        self.dropped += u64::from(taken.is_err());
+        taken
     }
 
     /// The series by name, as many as one answer has room for.
@@ -66,14 +67,14 @@ impl Metrics {
         listed.take(MOST_LISTED).collect()
     }
 
-    fn add(&mut self, said: Said) -> Option<()> {
+    fn add(&mut self, said: Said) -> Result<(), String> {
         let Said { name, kind, value, labels } = said;
         if self.series.len() >= MOST_NAMES && !self.series.contains_key(&name) {
-            return None;
+            return Err(format!("`{name}` would be one name more than the {MOST_NAMES} that there may be"));
         }
-        let sets = self.series.entry(name).or_default();
+        let sets = self.series.entry(name.clone()).or_default();
         if sets.len() >= MOST_SETS && !sets.contains_key(&labels) {
-            return None;
+            return Err(format!("`{name}` has {MOST_SETS} sets of labels, and there may be no more"));
         }
         let held = sets.entry(labels).or_insert_with(|| match kind {
             Kind::Counter => MetricValue::Counter { sum: 0.0 },
@@ -87,16 +88,25 @@ impl Metrics {
                 *count += 1;
                 *sum += value;
             }
-            _ => return None,
+            (MetricValue::Counter { .. }, Kind::Counter) => {
+                return Err(format!("`{name}` is a counter, and {value} is below 0"));
+            }
+            _ => return Err(format!("`{name}` was of another kind before")),
         }
-        Some(())
+        Ok(())
     }
 }
 
 impl Said {
-    fn fits(&self) -> bool {
+    fn check(&self) -> Result<(), String> {
         let labels: usize = self.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.value.is_finite() && !self.name.is_empty() && self.name.len() + labels <= MOST_NAME_BYTES
+        match self.name.len() + labels {
+            _ if self.name.is_empty() => Err("its name is empty".to_owned()),
+            bytes if bytes > MOST_NAME_BYTES => {
+                Err(format!("its name and labels have {bytes} bytes; the limit is {MOST_NAME_BYTES}"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -107,14 +117,24 @@ mod tests {
     #[test]
     fn series_are_counted_and_what_does_not_fit_is_dropped() {
         let mut metrics = Metrics::default();
-        metrics.take(r#"{"name":"hits","kind":"counter"}"#);
-        metrics.take(r#"{"name":"hits","kind":"counter","value":2,"labels":{"to":"a"}}"#);
-        metrics.take(r#"{"name":"hits","kind":"counter","value":3}"#);
-        metrics.take(r#"{"name":"hits","kind":"gauge","value":3}"#);
-        metrics.take(r#"{"name":"hits","kind":"counter","value":-1}"#);
-        metrics.take(r#"{"name":"took","kind":"histogram","value":0.5}"#);
-        metrics.take("nonsense");
-        assert_eq!(metrics.dropped, 3);
+        for good in [
+            r#"{"name":"hits","kind":"counter"}"#,
+            r#"{"name":"hits","kind":"counter","value":2,"labels":{"to":"a"}}"#,
+            r#"{"name":"hits","kind":"counter","value":3}"#,
+            r#"{"name":"took","kind":"histogram","value":0.5}"#,
+        ] {
+            assert_eq!(metrics.take(good), Ok(()), "{good}");
+        }
+        for (bad, why) in [
+            (r#"{"name":"hits","kind":"gauge","value":3}"#, "`hits` was of another kind before"),
+            (r#"{"name":"hits","kind":"counter","value":-1}"#, "`hits` is a counter, and -1 is below 0"),
+            (r#"{"name":"","kind":"counter"}"#, "its name is empty"),
+        ] {
+            assert_eq!(metrics.take(bad), Err(why.to_owned()), "{bad}");
+        }
+        let text = r#"{"name":"hits","kind":"counter","value":"1"}"#;
+        assert!(metrics.take(text).unwrap_err().contains("string \"1\", expected a number"));
+        assert_eq!(metrics.dropped, 4);
         let values: Vec<_> = metrics.listed().into_iter().map(|metric| metric.value).collect();
         assert_eq!(
             values,
@@ -125,8 +145,9 @@ mod tests {
             ]
         );
         for set in 0..=MOST_SETS {
-            metrics.take(&format!(r#"{{"name":"many","kind":"gauge","value":1,"labels":{{"n":"{set}"}}}}"#));
+            let text = format!(r#"{{"name":"many","kind":"gauge","value":1,"labels":{{"n":"{set}"}}}}"#);
+            assert_eq!(metrics.take(&text).is_ok(), set < MOST_SETS);
         }
-        assert_eq!((metrics.dropped, metrics.listed().len()), (4, MOST_LISTED));
+        assert_eq!((metrics.dropped, metrics.listed().len()), (5, MOST_LISTED));
     }
 }

@@ -279,7 +279,7 @@ impl Shell {
                     reply(answer);
                 }
             }
-            CallAction::NoWorker(pool) => self.tell_that_calls_wait(&pool),
+            CallAction::NoWorker(pool) => self.tell_load_of(&pool, None),
             CallAction::Drained(worker) => {
                 if let Some(worker) = self.worker(worker) {
                     worker.drained();
@@ -289,8 +289,9 @@ impl Shell {
             CallAction::Log(call) => {
                 self.logged.borrow_mut().push(LoggedCall { at: self.now().wall, call: *call });
             }
-            CallAction::Warn { worker, text } => {
-                self.channel.say_if_room(&FromGateway::Printed { worker, lines: vec![text] });
+            CallAction::Warn { worker, texts } => {
+                let text = format!("what it declares is not followed everywhere: {}", texts.join("; "));
+                self.channel.say(&FromGateway::Warned { worker, text });
             }
         }
     }

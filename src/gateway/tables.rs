@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Number, Value, json};
 
+use crate::model::json_text;
 use crate::model::service::{CallError, code};
 use crate::model::table::{MOST_ROW_BYTES, TableRow, TableSize, sizes};
 use crate::wire::object;
@@ -70,8 +71,8 @@ const fn durable() -> bool {
 impl Tables {
     /// Answers a request.
     pub(crate) fn answer(&mut self, method: &str, params: &RawValue) -> Result<Arc<RawValue>, CallError> {
-        let params =
-            object::read(params.get()).map_err(|error| wrong(&format!("the params are not understood: {error}")))?;
+        let params = object::read(params.get())
+            .map_err(|error| wrong(&format!("the params are not understood: {}", json_text::words(&error))))?;
         let result = self.result(method, params)?;
         let text = to_raw_value(&result).map_err(|error| wrong(&error.to_string()))?;
         Ok(text.into())

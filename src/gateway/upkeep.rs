@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::shell::Shell;
-use crate::model::PoolName;
 use crate::model::service::CallLoad;
+use crate::model::{PoolName, WorkerId};
 use crate::wire::gateway::{FromGateway, calls_of_packets, rows_of_packets};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -65,7 +65,7 @@ pub(super) fn tell_records(shell: &Shell) {
 fn tell_changes(shell: &Shell, before: &BTreeMap<PoolName, CallLoad>) -> BTreeMap<PoolName, CallLoad> {
     let loads = shell.loads();
     for (pool, load) in loads.iter().filter(|(pool, load)| before.get(*pool) != Some(load)) {
-        shell.tell_load(pool, load.clone());
+        shell.tell_load(pool, load.clone(), |_| true);
     }
     loads
 }
@@ -83,16 +83,16 @@ impl Shell {
         loads
     }
 
-    /// Tells the master at once that a service without workers has calls.
-    pub(super) fn tell_that_calls_wait(&self, pool: &PoolName) {
+    /// Tells the master the load of a service at once, and what one worker of it has answered.
+    pub(super) fn tell_load_of(&self, pool: &PoolName, worker: Option<WorkerId>) {
         if let Some(load) = self.loads().remove(pool) {
-            self.tell_load(pool, load);
+            self.tell_load(pool, load, |id| Some(id) == worker);
         }
     }
 
-    fn tell_load(&self, pool: &PoolName, load: CallLoad) {
+    fn tell_load(&self, pool: &PoolName, load: CallLoad, tells_of: impl Fn(WorkerId) -> bool) {
         let workers = self.workers.borrow();
-        let ids = workers.values().filter(|worker| worker.pool == *pool).map(|worker| worker.id);
+        let ids = workers.values().filter(|worker| worker.pool == *pool && tells_of(worker.id)).map(|worker| worker.id);
         let calls = self.with_calls(|calls| ids.map(|id| (id, calls.calls_done(id))).collect());
         self.channel.say(&FromGateway::Load { pool: pool.clone(), load: Box::new(load), calls });
     }

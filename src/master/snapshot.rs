@@ -6,7 +6,7 @@ use super::{Master, sampler};
 use crate::core::{Flight, Gate, Handle, Phase, Pool, PoolId, SlotHistory, SlotState, SlotView, State};
 use crate::model::death::Over;
 use crate::model::worker::signal_name;
-use crate::model::{Now, QueueTotals, Takes, WorkerId, WorkerState};
+use crate::model::{Now, QueueTotals, ReadyWhen, Takes, WorkerId, WorkerState};
 use crate::report::status::{
     LastExit, MOST_UNSERVED, MasterStatus, PoolStatus, QueueStatus, UnservedStatus, WorkerJob, WorkerStatus,
 };
@@ -127,7 +127,14 @@ impl Master {
             autoscale: self.core.autoscaled_of(id, pool, now).map(AutoscaleStatus::from),
             problem: problem.or(waits),
             waits_for,
+            ready_by: self.ready_by(id, pool).map(str::to_owned),
         }
+    }
+
+    fn ready_by(&self, id: PoolId, pool: &Pool) -> Option<&'static str> {
+        let service = self.spawner.pool(id).and_then(|pool| pool.service.as_ref());
+        let has_init = service.is_some_and(|service| service.settings.init.is_some());
+        (pool.settings.ready == ReadyWhen::Message).then_some(if has_init { "init" } else { "ready" })
     }
 
     fn addresses(&self, id: PoolId) -> Vec<String> {

@@ -9,6 +9,9 @@ use super::{CancelReason, units};
 /// Added to the last lines of a worker that the kernel has killed.
 pub const OUT_OF_MEMORY: &str = "queue-work: killed by the kernel, it seems: out of memory";
 
+/// Said of a program that ended well instead of waiting for jobs.
+const RUN_ONCE: &str = "; to run its program once for each job, set `kind = \"exec\"`, or start it with `--exec`";
+
 /// Why a run ended with its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunLost {
@@ -56,8 +59,10 @@ pub enum SlotProblem {
     Ended {
         why: EndReason,
         exit: Option<Exit>,
-        /// Before it was of any use.
+        /// Before it had come up.
         at_once: bool,
+        /// Well, and without a word of the protocol that it is to speak.
+        is_plain: bool,
         /// The last line on its stderr.
         last_words: Option<String>,
     },
@@ -139,7 +144,7 @@ impl fmt::Display for SlotProblem {
             Self::TooOften(often, last) => write!(f, "{last}; {often}"),
             Self::Over(over, None) => over.fmt(f),
             Self::Over(over, Some(last)) => write!(f, "{over}; {last}"),
-            Self::Ended { why, exit, at_once, last_words } => {
+            Self::Ended { why, exit, at_once, is_plain, last_words } => {
                 let how = if *at_once { " at once" } else { "" };
                 match (why, exit) {
                     (EndReason::ReadyTimeout, _) => f.write_str("is not ready in time")?,
@@ -148,7 +153,8 @@ impl fmt::Display for SlotProblem {
                     (_, Some(Exit::Signal(number))) => write!(f, "ends{how} by {}", signal_name(*number))?,
                     (_, None) => write!(f, "ends{how}")?,
                 }
-                last_words.as_ref().map_or(Ok(()), |words| write!(f, ": {words}"))
+                last_words.as_ref().map_or(Ok(()), |words| write!(f, ": {words}"))?;
+                f.write_str(if *is_plain { RUN_ONCE } else { "" })
             }
         }
     }

@@ -48,6 +48,9 @@ pub enum Notice {
         jobs_done: u64,
         /// The worker did not come up, or was the last in its slot, which is said by itself.
         known: bool,
+        /// Why a worker of a service was replaced.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
     },
     /// A run began: at the worker of a `work`, or somebody follows all runs.
     JobBegan {
@@ -104,7 +107,7 @@ pub enum Notice {
         #[serde(flatten)]
         of: RunFacts,
     },
-    /// A worker does not come up.
+    /// A worker does not come up, or ended soon after.
     Backoff {
         pool: PoolName,
         /// `<pool>-<slot>`.
@@ -114,6 +117,8 @@ pub enum Notice {
         next_in_s: f64,
         /// The same was said of this pool already.
         known: bool,
+        #[serde(default)]
+        came_up: bool,
     },
     /// A worker ended that is not to be followed by another.
     WorkerFinished {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Slot;
 use super::token::Token;
+use super::{Slot, json_text};
 
 /// How the worker of a call is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,8 +88,18 @@ pub struct ServiceSettings {
     /// The slots that it has now, whether or not a worker is in them, where calls are sticky: the replacement of a worker
     /// moves no call then. Empty: those that have workers.
     pub slots: BTreeSet<Slot>,
-    /// Why it is to have no worker until an operator wants it to: calls are refused with this while there is none.
-    pub closed: Option<String>,
+    /// Why it has no worker that is ready, where that is known; it may have one all the same.
+    pub absence: Option<Absence>,
+}
+
+/// Why a service has no worker, as a part of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Absence {
+    /// None comes until an operator wants it to: calls are refused while there is none.
+    Closed(String),
+    /// One is to come, which calls wait for.
+    Awaited(String),
 }
 
 impl Default for ServiceSettings {
@@ -108,7 +118,7 @@ impl Default for ServiceSettings {
             token: None,
             raw_idle: Duration::from_millis(50),
             slots: BTreeSet::new(),
-            closed: None,
+            absence: None,
         }
     }
 }
@@ -134,8 +144,8 @@ impl Declared {
         if bytes > MOST_DECLARED_BYTES {
             return Err(format!("its `{place}` has {bytes} bytes; the limit is {MOST_DECLARED_BYTES}"));
         }
-        let declared: Option<Self> =
-            serde_json::from_str(text.get()).map_err(|error| format!("its `{place}` is not understood: {error}"))?;
+        let declared: Option<Self> = serde_json::from_str(text.get())
+            .map_err(|error| format!("its `{place}` is not understood: {}", json_text::words(&error)))?;
         let declared = declared.unwrap_or_default();
         match declared.methods.len() {
             methods if methods > MOST_METHODS => {

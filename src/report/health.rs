@@ -190,7 +190,7 @@ fn pools_among(pools: &[PoolStatus]) -> Check {
             _ if pool.state == "finished" || pool.state == "waiting" => {
                 (Mark::Warn, format!("pool `{name}`: {problem}"))
             }
-            0 => (Mark::Fail, format!("no worker of pool `{name}` comes up: {problem}")),
+            0 => (Mark::Fail, format!("no worker of pool `{name}` is ready: {problem}")),
             ready => (Mark::Warn, format!("{ready} of {} workers of pool `{name}` are ready: {problem}", pool.wanted)),
         })
     };
@@ -208,9 +208,15 @@ fn pools_among(pools: &[PoolStatus]) -> Check {
     check("pools", pools.iter().filter_map(wrong).collect(), fine)
 }
 
-/// Services among these pools, as their workers and the gateway say; workers that do not come up are a matter of pools.
+/// Services among these pools, as their workers and the gateway say; why no worker is ready is a matter of pools.
 fn services(pools: &[PoolStatus], status: &Status) -> Check {
     let wrong = |pool: &PoolStatus| {
+        // A sidecar waits without a problem.
+        let has_turn = pool.state != "waiting" || pool.problem.is_some();
+        if pool.is_service() && pool.wanted > 0 && pool.ready == 0 && has_turn {
+            let workers = words::count(pool.wanted.into(), "worker");
+            return Some((Mark::Fail, format!("service `{}`: 0 of {workers} ready", pool.name)));
+        }
         let calls = pool.calls.as_ref()?;
         let mark = match (calls.circuit_open_s, calls.health.as_ref().map(|health| health.status)) {
             (Some(_), _) | (None, Some(HealthStatus::Unhealthy)) => Mark::Fail,

@@ -100,6 +100,22 @@ fn a_service_is_as_well_as_its_worst_worker_and_its_circuit() {
 }
 
 #[test]
+fn a_service_without_a_worker_that_is_ready_is_unhealthy_unless_none_is_wanted() {
+    let of = |wanted, ready, state: &str| {
+        let mut status = patient();
+        let calls = Some(CallLoad::default());
+        let service = PoolStatus { kind: "service".to_owned(), calls, ..pool("calc", wanted, ready, None) };
+        status.pools.push(PoolStatus { state: state.to_owned(), ..service });
+        status
+    };
+    let text = "service `calc`: 0 of 2 workers ready".to_owned();
+    assert_eq!(wrong(&of(2, 0, "running")), (Verdict::Unhealthy, "services", Mark::Fail, text));
+    for (wanted, ready, state) in [(2, 1, "running"), (0, 0, "running"), (0, 0, "stopped"), (1, 0, "waiting")] {
+        assert_eq!(health(&of(wanted, ready, state), None).status, Verdict::Healthy, "{wanted} {ready} {state}");
+    }
+}
+
+#[test]
 fn each_thing_that_is_wrong_is_named_by_its_check() {
     use Mark::{Fail, Warn};
     let late = "the first ready job of queue `mail` has waited for 1m 30s, longer than 1m";
@@ -124,7 +140,7 @@ fn each_thing_that_is_wrong_is_named_by_its_check() {
     assert_eq!(hidden.status, Verdict::Healthy, "as long as the machine runs it is so");
     let mut status = patient();
     status.pools = vec![pool("a", 2, 1, Some("exit status 3")), pool("b", 1, 0, Some("cannot run `x`"))];
-    let text = "no worker of pool `b` comes up: cannot run `x`; 1 of 2 workers of pool `a` are ready: exit status 3";
+    let text = "no worker of pool `b` is ready: cannot run `x`; 1 of 2 workers of pool `a` are ready: exit status 3";
     assert_eq!(wrong(&status), (Verdict::Unhealthy, "pools", Fail, text.to_owned()));
     let mut status = patient();
     let queue = |n: u32| QueueName::new(&format!("q{n}")).expect("a name");

@@ -40,6 +40,13 @@ pub fn no_processor<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Str
     format!("there is no processor `{name}`; {tip}")
 }
 
+/// For a name that neither a processor nor a pool has.
+#[must_use]
+pub fn nothing_named<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let tip = near(name, known).unwrap_or_else(|| "see `queue-work status` and `queue-work processors`".to_owned());
+    format!("there is no processor, service or other pool `{name}`; {tip}")
+}
+
 /// For a process that is said to run a processor.
 #[must_use]
 pub fn no_process(pid: u32) -> String {

@@ -291,6 +291,9 @@ pub struct PoolStatus {
     /// Pools without which it has no workers yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
+    /// The message by which a worker says that it is ready: `ready`, or the answer to `init`; absent: it need not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_by: Option<String>,
     /// Limits in force, worded: `{"memory": "+128M", "max_time": "1h", …}`.
     #[serde(default)]
     pub limits: std::collections::BTreeMap<String, String>,

@@ -18,7 +18,9 @@ use super::queue_limits;
 use super::status::{PoolStatus, Status, UnservedStatus, WorkerStatus};
 use crate::model::problem::Topic;
 use crate::model::unserved::Unserved;
-use crate::model::{Cause, EXEC, JobId, JobRecord, JobState, Lane, Outcome, QueueName, RunRecord, Takes, UnixMicros};
+use crate::model::{
+    Cause, EXEC, JobId, JobRecord, JobState, Lane, Outcome, QueueName, RunRecord, Takes, UnixMicros, WorkerState,
+};
 
 /// The state of a job that is not on record.
 const GONE: &str = "gone";
@@ -290,7 +292,8 @@ fn workers(Facts { job, status, .. }: Facts<'_>) -> Option<Reason> {
     }
     let ready: u32 = pools.iter().map(|pool| pool.ready).sum();
     if ready == 0 {
-        return pools.first().map(|pool| Reason::Starting { pool: pool.name.clone(), workers: pool.wanted });
+        let pool = pools.first()?;
+        return capped(pool, status).or_else(|| Some(starting(pool)));
     }
     let here = |worker: &&WorkerStatus| pools.iter().any(|pool| pool.name == worker.pool);
     let jobs = status.workers.iter().filter(here).filter_map(|worker| worker.job.as_ref());
@@ -301,6 +304,20 @@ fn workers(Facts { job, status, .. }: Facts<'_>) -> Option<Reason> {
         workers: ready,
         longest: longest.map(|job| (job.id, job.running_s)),
     })
+}
+
+fn starting(pool: &PoolStatus) -> Reason {
+    let timeout = pool.limits.get("ready_timeout").cloned();
+    Reason::Starting { pool: pool.name.clone(), workers: pool.wanted, ready_by: pool.ready_by.clone(), timeout }
+}
+
+/// A worker of this pool has to wait, as there are as many processes as there may be.
+fn capped(pool: &PoolStatus, status: &Status) -> Option<Reason> {
+    let waits = |worker: &WorkerStatus| worker.pool == pool.name && worker.state == WorkerState::Backoff;
+    let master = status.master.as_ref()?;
+    let mut problems = master.problem_topics.iter().zip(&master.problems);
+    let (_, problem) = problems.find(|(topic, _)| **topic == Topic::Processes)?;
+    (pool.problem.is_none() && status.workers.iter().any(waits)).then(|| Reason::Machine { problem: problem.clone() })
 }
 
 /// The newest run was cut short by the death of its worker or master, and the job is ready again for that.

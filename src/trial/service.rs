@@ -112,7 +112,7 @@ impl Service {
                 }
                 CallAction::Reply { call, answer } => self.reply(call, answer, is_of_worker, out),
                 CallAction::Replace { .. } => self.given_up = self.given_up.or(Some(GivenUp::Overdue)),
-                CallAction::Warn { text, .. } => out.push(Step::Wrong(text)),
+                CallAction::Warn { texts, .. } => out.extend(texts.into_iter().map(Step::Wrong)),
                 CallAction::NoWorker(_) | CallAction::Drained(_) | CallAction::Log(_) => {}
             }
         }
@@ -264,14 +264,8 @@ impl Conversation for Service {
             FromService::Ready(params) => self.says_ready(params, now, out),
             FromService::Metric(params) => {
                 out.push(Step::Heard("metric"));
-                let before = self.metrics.dropped;
-                self.metrics.take(params.get());
-                if self.metrics.dropped > before {
-                    let form = "{\"name\", \"kind\": \"counter\"|\"gauge\"|\"histogram\", \"value\"}";
-                    out.push(Step::Wrong(format!(
-                        "the metric is not {form}, or of another kind than before, or there are too many"
-                    )));
-                }
+                let taken = self.metrics.take(params.get());
+                out.extend(taken.err().map(|why| Step::Wrong(format!("the metric is dropped: {why}"))));
             }
             FromService::Asks { id, method, params } => self.asks(id, &method, params, out),
             FromService::Printed => {

@@ -122,7 +122,7 @@ fn mistakes_of_a_service_are_told_one_by_one() {
         ),
         (r#"{"method":"progress","params":{}}"#, "`progress` means nothing here"),
         (r#"{"method":"call","params":{}}"#, "`call` is a request, and needs an `id`"),
-        (r#"{"method":"metric","params":{"name":"x"}}"#, "the metric is not"),
+        (r#"{"method":"metric","params":{"name":"x"}}"#, "the metric is dropped: missing field `kind`"),
         (r#"{"id":"a","method":"table.incr","params":{"table":"t"}}"#, "`key` is missing"),
         (READY, "it says `ready` again"),
     ];

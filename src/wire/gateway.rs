@@ -123,6 +123,11 @@ pub enum FromGateway {
         worker: WorkerId,
         why: String,
     },
+    /// Something is wrong with what a worker says, and people are to know.
+    Warned {
+        worker: WorkerId,
+        text: String,
+    },
     /// Lines that a worker printed between its answers.
     Printed {
         worker: WorkerId,
@@ -136,8 +141,8 @@ pub enum FromGateway {
     Calls {
         calls: Vec<LoggedCall>,
     },
-    /// The load of a service, and the calls that each of its workers has answered so far: once a second where calls are made,
-    /// and at once when one waits and there is no worker.
+    /// The load of a service, and the calls that each of its workers has answered so far: once a second where calls are made.
+    /// At once when one waits and there is no worker; and with those of one worker, when it has answered its first.
     Load {
         pool: PoolName,
         load: Box<CallLoad>,

@@ -21,8 +21,8 @@ use serde_json::value::RawValue;
 use super::object::Object;
 use super::rpc::FAILED;
 use super::worker::{write_number, write_on_one_line, write_text};
-use crate::model::UnixMicros;
 use crate::model::service::{Body, CallError, Health, HealthStatus};
+use crate::model::{UnixMicros, json_text};
 
 /// The longest message of health that is passed on, in bytes.
 const MOST_OF_MESSAGE: usize = 500;
@@ -156,7 +156,9 @@ pub fn unhealthy(mut message: String) -> Health {
 pub fn read_health(text: &str) -> Health {
     let said: Said = match serde_json::from_str(text) {
         Ok(said) => said,
-        Err(error) => return unhealthy(format!("its answer to `health` is not understood: {error}")),
+        Err(error) => {
+            return unhealthy(format!("its answer to `health` is not understood: {}", json_text::words(&error)));
+        }
     };
     let failing = said.checks.into_iter().filter(|check| check.status != "healthy");
     let words = failing.map(|Check { name, status, message }| match message {

@@ -105,7 +105,7 @@ fn a_pool_that_is_wholly_in_backoff_is_unhealthy_and_one_that_was_stopped_is_not
     );
     let _master = bench.start(&[]);
     let text = expect_wrong(&bench, "pools", "fail", "unhealthy");
-    assert!(text.starts_with("no worker of pool `mail` comes up: ") && text.contains('3'), "{text}");
+    assert!(text.starts_with("no worker of pool `mail` is ready: ") && text.contains('3'), "{text}");
     bench.ok(&["scale", "0", "--pool=mail"]);
     bench.wait_for("health", DEADLINE, |b| health(b).code == 0);
     assert!(health(&bench).stdout.contains("2 pools, 1 stopped"));

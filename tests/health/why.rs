@@ -72,7 +72,11 @@ fn a_job_that_is_not_there_was_deleted_or_never_pushed() {
     says(&bench, gone, "gone", "there is no job 1 any more");
     says(&bench, kept + 5, "gone", "there is no job 7, and there never was");
     bench.run(&["why", "two words"]).expect_code(2);
-    bench.run(&["why", "nosuch"]).expect_code(4);
+    let unknown = bench.run(&["why", "nosuch"]).expect_code(4).stderr;
+    assert!(
+        unknown.contains("there is no processor, service or other pool `nosuch`; see `queue-work status`"),
+        "{unknown}"
+    );
 }
 
 #[test]
@@ -133,7 +137,7 @@ fn workers_that_are_busy_that_start_or_that_do_not_come_up_are_named() {
     let (_, next) = first(&bench, waits, "busy");
     assert_eq!(next, "add a worker with `queue-work scale +1 --pool default`");
     let broken = bench.push(&["--queue=broken", "job", "{}"]);
-    says(&bench, broken, "no_worker", "no worker of pool `broken` comes up: ");
+    says(&bench, broken, "no_worker", "no worker of pool `broken` is ready: ");
     let starting = bench.push(&["--queue=slow", "job", "{}"]);
     says(&bench, starting, "starting", "no worker of pool `slow` is ready yet: 2 workers starting");
     open(&bench);

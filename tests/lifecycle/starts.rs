@@ -61,7 +61,8 @@ fn why_no_worker_comes_up_is_said_again_when_that_changes() {
 fn the_wait_between_two_tries_grows() {
     let bench = Bench::new();
     let master = start(&bench, "exits_at_once.py", "workers = 1");
-    wait_trouble(&bench, "exits at once with status 0");
+    // It may be meant as one that runs once for each job.
+    wait_trouble(&bench, "exits at once with status 0; to run its program once for each job, set `kind = \"exec\"`");
     bench.wait_for("a wait of a second", DEADLINE, |b| {
         workers(b).iter().any(|w| w["state"] == "backoff" && w["deadline_s"].as_f64() > Some(0.7))
     });

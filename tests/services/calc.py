@@ -59,6 +59,8 @@ declared = {
     "methods": {name: {} for name in METHODS},
 }
 declared["methods"]["add"] = {"description": "Adds two numbers", "params": {"type": "array", "prefixItems": [number, number]}}
+if os.environ.get("CALC_SCHEMA"):
+    declared["methods"]["size"] = {"params": json.loads(os.environ["CALC_SCHEMA"])}
 if not os.environ.get("CALC_INIT"):
     say(method="ready", params=declared)
 for line in sys.stdin:

@@ -10,7 +10,7 @@ use super::*;
 #[test]
 fn a_worker_that_dies_in_a_call_fails_that_call_at_once_and_is_replaced() {
     let bench = bench("workers = 1\nlisten = \"unix:calc.sock\"\n");
-    let _master = start(&bench, 1);
+    let master = start(&bench, 1);
     let mut client = Client::connect(&bench).unwrap();
     let before = client.call("pid", &json!([])).unwrap()["data"].as_i64();
     let died = client.call("die", &json!([])).unwrap();
@@ -19,6 +19,16 @@ fn a_worker_that_dies_in_a_call_fails_that_call_at_once_and_is_replaced() {
     assert!(text.contains('7') && text.contains("dying, as I was told"), "{text}");
     let after = client.call("pid", &json!([])).unwrap()["data"].as_i64();
     assert!(after.is_some() && after != before, "{before:?} {after:?}");
+    // The first had answered a call, and the third none.
+    for _ in 0..2 {
+        assert_eq!(client.call("die", &json!([])).unwrap()["code"], -32005);
+    }
+    let said = "worker `calc-1` comes up, then exits with status 7: dying, as I was told; it is tried again";
+    bench.wait_for("both ends to be said", DEADLINE, |_| {
+        let told = master.stderr();
+        told.matches("worker `calc-1` ended by itself after 1 job").count() == 2 && told.contains(said)
+    });
+    assert!(!master.stderr().contains("does not come up"), "{}", master.stderr());
 }
 
 #[test]

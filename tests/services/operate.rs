@@ -116,7 +116,8 @@ fn a_file_is_spawned_as_a_service_and_stopped_again() {
     let taken = bench.run(&[&["spawn", "calc.py", "--name", "other"], &listen[..]].concat()).expect_code(5);
     assert!(taken.stderr.contains("pool `calc` listens at"), "{}", taken.stderr);
     let other = bench.run(&["spawn", "calc.py", "--name", "other", "--workers", "1", "--version", "9"]);
-    assert!(other.code != 0 && other.stderr.contains('9'), "{other:?}");
+    assert!(other.code == 1 && other.stderr.contains('9'), "{other:?}");
+    assert!(other.stderr.ends_with(", or end it with `queue-work stop --pool other`\n"), "{other:?}");
     bench.ok(&["stop", "--pool", "other"]);
     let gone = gateway(&bench);
     bench.ok(&["stop", "--pool", "calc"]);

@@ -62,6 +62,46 @@ fn health_why_and_status_say_what_is_wrong_with_a_service() {
 }
 
 #[test]
+fn a_service_whose_workers_do_not_get_ready_is_unhealthy_and_why_and_callers_are_told_what_it_waits_for() {
+    let bench = bench("workers = 2\nenv = { CALC_INIT = \"1\" }\nmax_queue_time = \"300ms\"\n");
+    let _master = bench.start(&[]);
+    for args in [&["health"][..], &["health", "calc"]] {
+        let ill = bench.run(args).expect_code(1).stdout;
+        assert!(ill.starts_with("unhealthy\n") && ill.contains("service `calc`: 0 of 2 workers ready"), "{ill}");
+    }
+    let why = bench.ok(&["why", "calc"]);
+    let said = "no worker of pool `calc` is ready yet: 2 workers starting, without their `ready` so far (`ready_timeout` is 30s)";
+    assert_eq!(why, format!("service `calc` (starting): {said}\n"));
+    let call = |more: &[&str]| bench.run(&[&["call", "calc", "add", "[1, 2]"], more].concat());
+    let refused = call(&[]).expect_code(5).stderr;
+    let said = "its workers have not said `ready` yet; see `queue-work why calc`\n";
+    assert_eq!(refused, format!("queue-work: no worker of `calc` was free for 300ms (`max_queue_time`): {said}"));
+    let late = call(&["--timeout", "100ms"]).expect_code(1).stderr;
+    assert_eq!(late, format!("queue-work: `calc` did not answer before the deadline of the call: {said}"));
+}
+
+#[test]
+fn a_service_that_waits_for_another_pool_or_for_room_says_so_to_why_and_to_callers() {
+    let bench = bench(
+        "workers = 1\nmax_queue_time = \"200ms\"\nneeds = [\"base\"]\n[pools.base]\nworkers = 1\nready = \"message\"\ncommand = [\"sleep\", \"1000\"]\n",
+    );
+    let master = bench.start(&[]);
+    let why = bench.ok(&["why", "calc"]);
+    assert_eq!(why, "service `calc` (unhealthy): pool `calc` waits for `base`; see `queue-work why base`\n");
+    let refused = bench.run(&["call", "calc", "add", "[1, 2]"]).expect_code(5).stderr;
+    assert!(refused.contains(": it waits for `base`; see `queue-work why calc`"), "{refused}");
+    bench.run(&["health", "calc"]).expect_code(1);
+    drop(master);
+    let text = "max_processes = 1\n[pools.base]\nworkers = 1\n[pools.calc]\nkind = \"service\"\ncommand = [\"python3\", \"calc.py\"]\nworkers = 1\nmax_queue_time = \"200ms\"\n";
+    std::fs::write(bench.path().join("queue-work.toml"), text).expect("a file");
+    let _master = bench.start(&[]);
+    let said = "1 worker waits for others to end, as `max_processes` is 1; raise it, or scale a pool down";
+    bench.wait_for("the cap to be said", DEADLINE, |bench| bench.ok(&["why", "calc"]).contains(said));
+    let refused = bench.run(&["call", "calc", "add", "[1, 2]"]).expect_code(5).stderr;
+    assert!(refused.contains("as many processes run as `max_processes` allows"), "{refused}");
+}
+
+#[test]
 fn a_service_scales_itself_from_nothing_with_its_calls() {
     let bench = bench("listen = \"unix:calc.sock\"\n[pools.calc.autoscale]\nmin = 0\nmax = 2\ncpu_max = \"off\"\n");
     let _master = start(&bench, 0);
@@ -108,6 +148,25 @@ fn why_tells_pools_that_are_finished_from_those_that_wait_for_others_and_those_t
     assert_eq!((&waits["state"], &waits["reasons"][0]["code"]), (&json!("waiting"), &json!("waits_for")), "{waits}");
     let well = bench.ok(&["why", "once"]);
     assert!(well.starts_with("pool `once` (finished): "), "{well}");
+}
+
+#[test]
+fn what_is_not_followed_of_a_declaration_and_the_first_metric_that_is_dropped_are_warned_of() {
+    let schema = r#"env = { CALC_SCHEMA = '{"minimun": 1, "items": {"pattern": "a"}}' }"#;
+    let bench = bench(&format!("workers = 1\n{schema}\n"));
+    let master = start(&bench, 1);
+    let said = "worker `calc-1`: what it declares is not followed everywhere: `params` of `size`: `/items/pattern` is not checked; \
+                `params` of `size`: `/minimun` is not checked\n";
+    bench.wait_for("the warning", DEADLINE, |_| master.stderr().contains(said));
+    for value in ["[-1]", "[-2]"] {
+        bench.ok(&["call", "calc", "count", value]);
+    }
+    let said = "a `metric` of it is dropped, and so may be others: `things.seen` is a counter, and -1 is below 0\n";
+    bench.wait_for("the warning", DEADLINE, |_| master.stderr().contains(said));
+    bench.wait_for("both to be counted", DEADLINE, |bench| {
+        bench.run(&["services", "calc", "--json"]).expect_code(0).json()[0]["metrics_dropped"] == 2
+    });
+    assert_eq!(master.stderr().matches("is dropped").count(), 1, "{}", master.stderr());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::service::{Held, Place, Service};
 use super::stats::End;
 use super::{Body, Call, CallAction, CallId, Turn, arguments, refusal};
 use crate::model::Mono;
-use crate::model::service::{CallError, StickyKey};
+use crate::model::service::{Absence, CallError, StickyKey};
 
 /// How long to wait before a full queue is asked again, at least.
 const LEAST_WAIT: Duration = Duration::from_millis(100);
@@ -66,7 +66,7 @@ impl Service {
 
     fn place(&mut self, call: &Arc<Call>, arrived: Mono, number: u64, turn: &mut Turn<'_>) -> Result<(), CallError> {
         if call.deadline.is_some_and(|deadline| deadline <= turn.now) {
-            return Err(refusal::caller_waited_too_long(&self.pool));
+            return Err(refusal::caller_waited_too_long(&self.pool, None));
         }
         let Checked { sticky, key } = self.check(call, turn.now)?;
         if let Some(answer) = key.as_ref().and_then(|key| self.kept(call, key, turn.now)) {
@@ -74,7 +74,9 @@ impl Service {
             turn.out.push(CallAction::Reply { call: call.id, answer: Ok(answer) });
             return Ok(());
         }
-        if let Some(why) = self.settings.closed.as_deref().filter(|_| self.workers.is_over()) {
+        if let Some(Absence::Closed(why)) = &self.settings.absence
+            && self.workers.is_over()
+        {
             return Err(refusal::closed(&self.pool, why));
         }
         let leader = key.as_ref().and_then(|key| self.leader_of(call, key));

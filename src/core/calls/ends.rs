@@ -148,13 +148,14 @@ impl Service {
     fn call_is_due(&mut self, id: CallId, turn: &mut Turn<'_>) {
         let Some(held) = self.calls.get_mut(&id) else { return };
         held.timer = None;
+        let is_queued = matches!(held.place, Place::Queued(_));
         if held.call.deadline.is_none_or(|deadline| deadline > turn.now) {
-            let error = refusal::waited_too_long(&self.pool, self.queue.len(), &self.settings);
+            let error = refusal::waited_too_long(&self.pool, self.queue.len(), &self.settings, self.lack());
             self.refuse(id, &error, turn);
             return;
         }
-        let error = refusal::caller_waited_too_long(&self.pool);
         let times = (held.arrived, held.given);
+        let error = refusal::caller_waited_too_long(&self.pool, self.lack().filter(|_| is_queued));
         if let Some(call) = self.withdraw(id, turn) {
             self.count(&call, End::Refused(error.code), turn.now);
             self.sample(&call, times, Some(&error), turn);

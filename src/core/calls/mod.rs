@@ -132,10 +132,10 @@ pub enum CallAction {
     },
     /// Put a call on record that has ended now.
     Log(Box<CallSample>),
-    /// Something that a worker declared is not understood, and does without.
+    /// What a worker declared is not understood in these places, and goes without.
     Warn {
         worker: WorkerId,
-        text: String,
+        texts: Vec<String>,
     },
 }
 

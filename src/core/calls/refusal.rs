@@ -78,23 +78,40 @@ pub(super) fn circuit_open(pool: &PoolName, after: Duration) -> CallError {
 pub(super) fn queue_full(pool: &PoolName, waiting: usize, settings: &ServiceSettings, after: Duration) -> CallError {
     let most = settings.max_queue;
     let message = format!(
-        "{waiting} calls wait for a worker of `{pool}` and `max_queue` is {most}; call again later, raise it or add workers"
+        "{} for a worker of `{pool}` and `max_queue` is {most}; call again later, raise it or add workers",
+        calls_wait(waiting)
     );
     later(code::QUEUE_FULL, message, after)
 }
 
-pub(super) fn waited_too_long(pool: &PoolName, waiting: usize, settings: &ServiceSettings) -> CallError {
+/// `lack`: why no worker is ready.
+pub(super) fn waited_too_long(
+    pool: &PoolName,
+    waiting: usize,
+    settings: &ServiceSettings,
+    lack: Option<&str>,
+) -> CallError {
     let time = show_duration(settings.max_queue_time);
-    let message = format!("no worker of `{pool}` was free for {time} (`max_queue_time`); {waiting} calls wait");
+    let more = lack.map_or_else(|| format!("; {}", calls_wait(waiting)), |lack| because(pool, lack));
+    let message = format!("no worker of `{pool}` was free for {time} (`max_queue_time`){more}");
     later(code::QUEUE_FULL, message, settings.max_queue_time)
+}
+
+fn calls_wait(waiting: usize) -> String {
+    if waiting == 1 { "1 call waits".to_owned() } else { format!("{waiting} calls wait") }
+}
+
+fn because(pool: &PoolName, lack: &str) -> String {
+    format!(": {lack}; see `queue-work why {pool}`")
 }
 
 pub(super) fn closed(pool: &PoolName, why: &str) -> CallError {
     error(code::STOPPING, format!("`{pool}` has no worker and starts none: {why}"), None)
 }
 
-pub(super) fn caller_waited_too_long(pool: &PoolName) -> CallError {
-    error(code::TIMED_OUT, format!("`{pool}` did not answer before the deadline of the call"), None)
+pub(super) fn caller_waited_too_long(pool: &PoolName, lack: Option<&str>) -> CallError {
+    let more = lack.map(|lack| because(pool, lack)).unwrap_or_default();
+    error(code::TIMED_OUT, format!("`{pool}` did not answer before the deadline of the call{more}"), None)
 }
 
 pub(super) fn timed_out(pool: &PoolName, timeout: Duration) -> CallError {

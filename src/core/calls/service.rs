@@ -14,7 +14,7 @@ use super::stats::{End, OTHER, Stats, WHOLE_MESSAGE};
 use super::workers::{Request, State, Wait, Workers};
 use super::{Answer, Call, CallAction, CallId, ServiceView, Turn, refusal};
 use crate::core::random;
-use crate::model::service::{CallError, CallLoad, Declared, ServiceSettings, Strategy};
+use crate::model::service::{Absence, CallError, CallLoad, Declared, ServiceSettings, Strategy};
 use crate::model::{Mono, PoolName, Slot, WorkerId};
 
 /// A call that is not over.
@@ -133,7 +133,9 @@ impl Service {
                 let is_first = before.is_none();
                 let (rules, warnings) = rules_of(&declared, std::mem::take(&mut self.rules));
                 self.rules = rules;
-                turn.out.extend(warnings.into_iter().map(|text| CallAction::Warn { worker, text }));
+                if !warnings.is_empty() {
+                    turn.out.push(CallAction::Warn { worker, texts: warnings });
+                }
                 self.declared = Some(declared);
                 if is_first {
                     self.check_waiting(turn);
@@ -199,6 +201,18 @@ impl Service {
         }
         self.arm_call(id);
         true
+    }
+
+    /// Why no worker is ready, if none is.
+    pub(super) fn lack(&self) -> Option<&str> {
+        let is_any = |state| self.workers.iter().any(|worker| worker.state == state);
+        match &self.settings.absence {
+            _ if is_any(State::Ready) => None,
+            Some(Absence::Closed(why) | Absence::Awaited(why)) => Some(why),
+            None if !is_any(State::Starting) => Some("it has no worker yet"),
+            None if self.settings.init.is_some() => Some("its workers have not answered `init` yet"),
+            None => Some("its workers have not said `ready` yet"),
+        }
     }
 
     /// A worker died or did not answer in time.

@@ -162,7 +162,7 @@ impl World {
             let event = if self.chance.often(500) {
                 Event::Refused { worker: id, why: String::from("another version") }
             } else {
-                Event::GivenUp { worker: id }
+                Event::GivenUp { worker: id, why: String::from("no answer") }
             };
             self.later(wait, Happening::Deliver(Box::new(event)));
         }

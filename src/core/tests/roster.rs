@@ -109,6 +109,41 @@ fn a_worker_that_cannot_be_spawned_is_tried_again_with_backoff() {
     bench.says(&["spawn 3 in 1"]);
 }
 
+/// What people are told of the exit of this worker.
+fn told(bench: &mut Bench, worker: i64, exit: Exit) -> (bool, String) {
+    bench.out.clear();
+    bench.exit(worker, exit, 0);
+    bench.sweep(worker);
+    let told = bench.out.iter().find_map(|action| match action {
+        Action::Tell(Notice::Backoff { why, came_up, .. }) => Some((*came_up, why.clone())),
+        _ => None,
+    });
+    told.expect("a notice")
+}
+
+#[test]
+fn a_worker_that_was_ready_has_come_up_and_backs_off_all_the_same() {
+    let mut bench = Bench::up(|s| s.ready = ReadyWhen::Message);
+    assert_eq!(told(&mut bench, 1, Exit::Code(7)), (true, String::from("exits with status 7")));
+    bench.spawned(2);
+    assert_eq!(told(&mut bench, 2, Exit::Code(7)), (false, String::from("exits at once with status 7")));
+    bench.says(&[]);
+    // Where it need not say so, it has when it is there for a while.
+    let mut bench = Bench::up(|_| {});
+    assert_eq!(told(&mut bench, 1, Exit::Code(7)), (false, String::from("exits at once with status 7")));
+    bench.bring_up();
+    bench.pass(20 * SECOND);
+    assert_eq!(told(&mut bench, 2, Exit::Code(7)), (true, String::from("exits with status 7")));
+}
+
+#[test]
+fn a_program_that_ends_well_instead_of_waiting_for_jobs_may_be_one_that_is_to_run_for_each() {
+    let hint = "exits at once with status 0; to run its program once for each job, set `kind = \"exec\"`, or start it with `--exec`";
+    assert_eq!(told(&mut Bench::up(|_| {}), 1, Exit::Code(0)), (false, String::from(hint)));
+    let mut opaque = Bench::up(|s| s.kind = PoolKind::Opaque);
+    assert_eq!(told(&mut opaque, 1, Exit::Code(0)).1, "exits at once with status 0");
+}
+
 #[test]
 fn a_worker_that_retires_is_replaced_at_once_while_it_finishes() {
     let mut bench = Bench::up(|_| {});

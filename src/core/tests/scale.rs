@@ -106,7 +106,7 @@ fn workers_that_do_not_come_up_refuse_the_scaling_after_three() {
         bench.pass(SECOND);
     }
     let said = bench.said();
-    let refusal = "ticket 1: refused, ReplacementFailed { worker: \"default-1\", why: Some(NotStarted(\"no such file\")), tried: 0 }";
+    let refusal = "ticket 1: refused, ReplacementFailed { worker: \"default-1\", why: Some(NotStarted(\"no such file\")), tried: 0, spawned: None }";
     assert!(said.iter().any(|s| s == refusal), "{said:?}");
     assert_eq!(said.last().unwrap(), "spawn 4 in 1", "it is tried again all the same");
 }

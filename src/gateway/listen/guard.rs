@@ -11,13 +11,16 @@ use hyper::{StatusCode, Uri};
 
 use crate::model::token::Token;
 
+/// The longest origin that is named, in characters.
+const SHOWN: usize = 100;
+
 /// Why a request is refused, if it is.
 pub(super) fn check(
     token: Option<&Token>,
     is_tcp: bool,
     uri: &Uri,
     headers: &HeaderMap,
-) -> Result<(), (StatusCode, &'static str)> {
+) -> Result<(), (StatusCode, String)> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     match token {
         Some(token) => {
@@ -27,14 +30,22 @@ pub(super) fn check(
             if shown.is_some_and(|shown| token.is(shown)) {
                 return Ok(());
             }
-            Err((StatusCode::UNAUTHORIZED, "this service wants its token; send `Authorization: Bearer TOKEN`"))
+            let why = "this service wants its token; send `Authorization: Bearer TOKEN`";
+            Err((StatusCode::UNAUTHORIZED, why.to_owned()))
         }
         None if is_tcp => {
-            let origin = text(ORIGIN).map(|origin| origin.split_once("://").map_or(origin, |(_, rest)| rest));
-            if uri.host().into_iter().chain(text(HOST)).all(is_here) && origin.is_none_or(is_here) {
+            let site = |origin: &str| is_here(origin.split_once("://").map_or(origin, |(_, rest)| rest));
+            let why = if !uri.host().into_iter().chain(text(HOST)).all(is_here) {
+                "without a token only requests to `localhost`, 127.0.0.1 and [::1] are answered".to_owned()
+            } else if let Some(origin) = text(ORIGIN).filter(|origin| !site(origin)) {
+                let origin: String = origin.chars().take(SHOWN).collect();
+                format!(
+                    "this is asked by a page of `{origin}` (`Origin`), and without a token no page of another site is answered"
+                )
+            } else {
                 return Ok(());
-            }
-            Err((StatusCode::FORBIDDEN, "without a token only `localhost`, 127.0.0.1 and [::1] are answered"))
+            };
+            Err((StatusCode::FORBIDDEN, why))
         }
         None => Ok(()),
     }
@@ -63,6 +74,21 @@ mod tests {
             ["", "example.org", "localhost.example.org:80", "127.0.0.1.example.org", "10.0.0.1", "0", "null", ":80"]
         {
             assert!(!is_here(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn who_is_refused_is_told_whether_for_the_host_or_for_the_page_that_asks() {
+        let asks = |host: &'static str, origin: Option<&'static str>| {
+            let mut headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
+            headers.extend(origin.map(|origin| (ORIGIN, origin.parse().unwrap())));
+            check(None, true, &Uri::from_static("/"), &headers).err().map(|(_, why)| why)
+        };
+        assert_eq!(asks("localhost:80", None).or(asks("localhost:80", Some("http://127.0.0.1:3000"))), None);
+        assert!(asks("example.org", Some("http://evil.example")).unwrap().contains("only requests to `localhost`"));
+        for origin in ["https://evil.example", "null"] {
+            let why = asks("localhost:80", Some(origin)).unwrap();
+            assert!(why.starts_with(&format!("this is asked by a page of `{origin}` (`Origin`)")), "{why}");
         }
     }
 

@@ -63,7 +63,7 @@ pub(super) async fn serve(
             let checked = guard::check(token.as_ref(), is_tcp, request.uri(), request.headers());
             Ok::<_, Infallible>(match checked {
                 Ok(()) => answer(&shell, &pool, &peer, request).await,
-                Err((status, why)) => turned_away(status, why),
+                Err((status, why)) => turned_away(status, &why),
             })
         }
     });

@@ -1,6 +1,7 @@
 //! Requests of a worker: calls of other services, the shared tables; and the series that it counts.
 //!
-//! Invariant: each request is answered, in the worker's own numbers; of a worker that does not read, a bounded number.
+//! Invariants: each request is answered, in the worker's own numbers; of a worker that does not read, a bounded number. People
+//! are told once of a worker whose series are dropped.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use super::super::inside;
 use super::super::shell::Shell;
 use super::{Open, Worker};
 use crate::model::service::{Body, CallError, code};
+use crate::wire::gateway::FromGateway;
 
 /// Requests of one worker that may be unanswered.
 const MOST_UNANSWERED: usize = 1024;
@@ -75,8 +77,12 @@ impl Worker {
     }
 
     pub(super) fn counts(&self, shell: &Shell, params: &RawValue) {
-        if let Some(pool) = shell.pools.borrow_mut().get_mut(&self.pool) {
-            pool.metrics.take(params.get());
+        let taken = shell.pools.borrow_mut().get_mut(&self.pool).map_or(Ok(()), |pool| pool.metrics.take(params.get()));
+        if let Err(why) = taken
+            && !self.was_warned.replace(true)
+        {
+            let text = format!("a `metric` of it is dropped, and so may be others: {why}");
+            self.channel.say(&FromGateway::Warned { worker: self.id, text });
         }
     }
 }

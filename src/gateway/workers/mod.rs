@@ -61,10 +61,14 @@ pub(super) struct Worker {
     mark: Rc<Mark>,
     channel: Rc<Channel>,
     open: RefCell<HashMap<u64, Open, RandomState>>,
+    /// Whether it has answered a call of this gateway.
+    has_answered: Cell<bool>,
     /// Requests of the worker that were not answered.
     asked: Cell<usize>,
     /// Whether it asks at all, as far as this gateway knows: most workers only answer.
     has_asked: Cell<bool>,
+    /// Whether people were told that a value of its series was dropped.
+    was_warned: Cell<bool>,
     shutdown: OnceCell<(String, Duration)>,
     watch: RefCell<Watch>,
     /// How it ended.
@@ -97,8 +101,10 @@ pub(super) fn start(shell: &Rc<Shell>, who: Introduced, stdin: OwnedFd, stdout: 
         mark,
         channel: Rc::clone(&shell.channel),
         open: RefCell::default(),
+        has_answered: Cell::new(false),
         asked: Cell::new(0),
         has_asked: Cell::new(false),
+        was_warned: Cell::new(false),
         shutdown: OnceCell::new(),
         watch: RefCell::default(),
         ended: OnceCell::new(),

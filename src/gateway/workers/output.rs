@@ -226,7 +226,13 @@ impl Worker {
     fn answered(&self, shell: &Shell, request: u64, answer: Result<Body, CallError>) {
         let open = self.open.borrow_mut().remove(&request);
         match open {
-            Some(Open::Call { .. }) => shell.feed(CallEvent::Answered { worker: self.id, request, answer }),
+            Some(Open::Call { .. }) => {
+                shell.feed(CallEvent::Answered { worker: self.id, request, answer });
+                // The master knows at once that it was of use, should it die before the second is over.
+                if !self.has_answered.replace(true) {
+                    shell.tell_load_of(&self.pool, Some(self.id));
+                }
+            }
             Some(Open::Init) => match answer {
                 Ok(Body::Json(result)) => self.initialised(shell, Ok(&result)),
                 Ok(Body::Raw(_)) => self.refuse("its answer to `init` is no result".to_owned()),

@@ -15,7 +15,7 @@ use crate::master::reader::{self, AboutProcessors};
 use crate::master::requests::{Answer, Question};
 use crate::model::audit::By;
 use crate::model::payload::{self, MAX_LINE_BYTES};
-use crate::model::{JobAction, QueueName, States, UnixMicros};
+use crate::model::{JobAction, QueueName, States, UnixMicros, json_text};
 use crate::report::Event;
 use crate::store::JobFilter;
 use crate::wire::bulk::OneBulk;
@@ -208,7 +208,7 @@ fn change_jobs(verb: &str, params: &str, now: UnixMicros) -> Result<Question, Rp
 }
 
 pub(super) fn parse<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, RpcError> {
-    object::read(params).map_err(|e| RpcError::params(format!("the params do not fit: {e}")))
+    object::read(params).map_err(|e| RpcError::params(format!("the params do not fit: {}", json_text::words(&e))))
 }
 
 fn or_default<T: DeserializeOwned + Default>(params: &str) -> Result<T, RpcError> {

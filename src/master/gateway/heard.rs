@@ -40,12 +40,10 @@ impl Master {
             FromGateway::Refused { worker, why } => self.feed(Event::Refused { worker, why }),
             FromGateway::Drained { worker } => self.feed(Event::Drained { worker }),
             FromGateway::Replace { worker, why } => {
-                if let Some(known) = self.core.worker(worker).filter(|worker| worker.state.pid().is_some()) {
-                    let text = format!("worker `{}` is replaced: {why}", known.name);
-                    self.say(Notice::Problem { text });
-                }
-                self.feed(Event::GivenUp { worker });
+                self.say_of_worker(worker, &format!(" is replaced: {why}"));
+                self.feed(Event::GivenUp { worker, why });
             }
+            FromGateway::Warned { worker, text } => self.say_of_worker(worker, &format!(": {text}")),
             FromGateway::Printed { worker, lines } => {
                 let line = |text: String| Output { after: 0, stream: Stream::Stdout, text: text.into_bytes() };
                 let mut output: VecDeque<Output> = lines.into_iter().map(line).collect();
@@ -60,6 +58,13 @@ impl Master {
                 }
                 self.feed(Event::Load { pool, load });
             }
+        }
+    }
+
+    fn say_of_worker(&mut self, worker: WorkerId, what: &str) {
+        if let Some(known) = self.core.worker(worker).filter(|worker| worker.state.pid().is_some()) {
+            let text = format!("worker `{}`{what}", known.name);
+            self.say(Notice::Problem { text });
         }
     }
 

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use super::{Listening, Running};
 use crate::config::{PoolConfig, ServiceConfig};
-use crate::core::{Command, Event, Phase, Pool, PoolId, Target};
+use crate::core::{Command, Event, Gate, Handle, Phase, Pool, PoolId, SlotState, SlotView, Target};
 use crate::master::Master;
 use crate::master::pipes::Pipes;
 use crate::model::listen::{Address, Place};
-use crate::model::service::{Declared, Framing, ServiceSettings, Strategy};
+use crate::model::problem::Topic;
+use crate::model::service::{Absence, Declared, Framing, ServiceSettings, Strategy};
 use crate::model::table::TableRow;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{LastLines, PoolKind, PoolName, ReadyWhen, Slot, WorkerId};
-use crate::report::events;
+use crate::report::{events, words};
 use crate::wire::gateway::{ToGateway, rows_of_packets};
 
 impl Master {
@@ -108,15 +109,15 @@ impl Master {
             let Some(service) = self.called(id) else { continue };
             let Some(told) = running.services.get(&pool.settings.name) else { return false };
             let has_slots = || pool.slots().map(|slot| slot.slot).eq(told.slots.iter().copied());
-            let is_same = if told.slots.is_empty() && told.closed.is_none() {
+            let is_same = if told.slots.is_empty() && told.absence.is_none() {
                 *told == service.settings
                     && (told.strategy != Strategy::Sticky || has_slots())
-                    && closed(pool).is_none()
+                    && self.absence(pool).is_none()
             } else {
                 let is_sticky = told.strategy == Strategy::Sticky;
                 (!is_sticky || has_slots())
-                    && told.closed == closed(pool)
-                    && ServiceSettings { slots: BTreeSet::new(), closed: None, ..told.clone() } == service.settings
+                    && told.absence == self.absence(pool)
+                    && ServiceSettings { slots: BTreeSet::new(), absence: None, ..told.clone() } == service.settings
             };
             let is_told = |address: &Address| {
                 let (name, framing) = (&pool.settings.name, framing_at(service, address));
@@ -139,10 +140,36 @@ impl Master {
             if settings.strategy == Strategy::Sticky {
                 settings.slots = pool.slots().map(|slot| slot.slot).collect::<BTreeSet<Slot>>();
             }
-            settings.closed = closed(pool);
+            settings.absence = self.absence(pool);
             Some((pool.settings.name.clone(), settings))
         };
         self.core.pools().filter_map(settings).collect()
+    }
+
+    /// Why a service has no worker. Callers are not told what its workers printed.
+    fn absence(&self, pool: &Pool) -> Option<Absence> {
+        let name = &pool.settings.name;
+        let current = |slot: SlotView<'_>| slot.state.current().and_then(|worker| self.core.worker(worker));
+        if pool.removed {
+            None
+        } else if pool.wanted == 0 {
+            let why = || format!("it is scaled to 0; `queue-work scale 1 --pool {name}` starts one");
+            (!pool.waits_for_jobs()).then(why).map(Absence::Closed)
+        } else if pool.slots().filter_map(current).any(Handle::is_ready) {
+            None
+        } else if pool.is_over() {
+            Some(Absence::Closed(format!(
+                "all have ended for good; `queue-work restart --pool {name}` starts them, `queue-work status {name}` says why"
+            )))
+        } else if pool.gate != Gate::Open {
+            Some(Absence::Awaited(format!("it waits for {}", words::list(&self.core.waits_for(pool)))))
+        } else if pool.slots().any(|slot| slot.problem.is_some()) {
+            Some(Absence::Awaited("its workers do not come up, or do not stay up".to_owned()))
+        } else {
+            let is_capped = pool.slots().all(|slot| slot.state == SlotState::Empty);
+            let is_capped = is_capped && self.core.problem_of(Topic::Processes).is_some();
+            is_capped.then(|| Absence::Awaited("as many processes run as `max_processes` allows".to_owned()))
+        }
     }
 
     /// The service that the gateway carries calls for.
@@ -209,22 +236,6 @@ impl Master {
             how.push_str(&last.stderr);
         }
         self.gateway.part_from(worker, how);
-    }
-}
-
-/// Why a service has no worker until an operator wants it to.
-fn closed(pool: &Pool) -> Option<String> {
-    let name = &pool.settings.name;
-    if pool.removed {
-        None
-    } else if pool.wanted == 0 && !pool.waits_for_jobs() {
-        Some(format!("it is scaled to 0; `queue-work scale 1 --pool {name}` starts one"))
-    } else if pool.is_over() {
-        Some(format!(
-            "all have ended for good; `queue-work restart --pool {name}` starts them, `queue-work status {name}` says why"
-        ))
-    } else {
-        None
     }
 }
 

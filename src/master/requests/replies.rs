@@ -6,7 +6,7 @@ use crate::master::Master;
 use crate::model::change::Reply;
 use crate::model::death::SlotProblem;
 use crate::model::problem::Topic;
-use crate::model::{Fingerprint, JobAction, MOST_WORKERS, QueueName, States};
+use crate::model::{Fingerprint, JobAction, MOST_WORKERS, PoolName, QueueName, States};
 use crate::report::refusals::{self, Became};
 use crate::report::words;
 use crate::wire::control::ChangedJobs;
@@ -181,13 +181,15 @@ fn worded(refusal: Refusal) -> Worded {
             let text = format!("pool `{pool}` has {workers}, so `{asked}` is not possible");
             (5, format!("{text}; the least is 0, the most {MOST_WORKERS}"))
         }
-        Refusal::ReplacementFailed { worker, why, tried } => (1, not_up(&worker, why.as_ref(), tried)),
+        Refusal::ReplacementFailed { worker, why, tried, spawned } => {
+            (1, not_up(&worker, why.as_ref(), tried, spawned.as_ref()))
+        }
     };
     Worded::All(Refused::Failed(exit_code, text))
 }
 
 /// New workers of a slot do not come up.
-fn not_up(worker: &str, why: Option<&SlotProblem>, tried: u64) -> String {
+fn not_up(worker: &str, why: Option<&SlotProblem>, tried: u64, spawned: Option<&PoolName>) -> String {
     let before = if tried == 0 { String::new() } else { format!("{} tried again: ", words::count(tried, "worker")) };
     let next = match why {
         // A worker that was never started has printed nothing.
@@ -197,6 +199,9 @@ fn not_up(worker: &str, why: Option<&SlotProblem>, tried: u64) -> String {
         }
     };
     let again = if matches!(why, Some(SlotProblem::Over(..))) { "" } else { "it is tried again; " };
+    let end = spawned.map(|pool| format!(", or end it with `queue-work stop --pool {pool}`")).unwrap_or_default();
+    let came_up = matches!(why, Some(SlotProblem::Ended { at_once: false, .. }));
+    let does = if came_up { "comes up, then" } else { "does not come up:" };
     let why = why.map_or_else(|| String::from("it ends before it is ready"), ToString::to_string);
-    format!("{before}worker `{worker}` does not come up: {why}; {again}see `{next}`")
+    format!("{before}worker `{worker}` {does} {why}; {again}see `{next}`{end}")
 }

@@ -20,6 +20,7 @@ fn ended(reason: EndReason) -> Event {
         exit: Some(Exit::Signal(9)),
         jobs_done: 1,
         known: false,
+        why: None,
     }
     .into()
 }
@@ -37,6 +38,15 @@ fn events_are_worded_in_one_line() {
         took_s: 0.0,
         of: RunFacts::default(),
     };
+    let replaced = Notice::WorkerEnded {
+        worker: "calc-1".into(),
+        pid: 7,
+        reason: EndReason::JobTimeout,
+        exit: Some(Exit::Code(0)),
+        jobs_done: 0,
+        known: false,
+        why: Some("it did not answer `health` within 5 s".into()),
+    };
     let started = Event::PoolStarted {
         pool: "default".into(),
         kind: "exec".into(),
@@ -49,6 +59,10 @@ fn events_are_worded_in_one_line() {
         (dead(), "job 31 (`exec`) is dead (max_attempts): exit\\x1b 3; see `queue-work jobs show 31`"),
         (ended(EndReason::Exited), "worker `default-1` ended by itself after 1 job (SIGKILL)"),
         (failed.into(), "job 3 (`resize`) failed (error) on `mail-2`; due again in 5s"),
+        (
+            replaced.into(),
+            "worker `calc-1` was replaced after 0 calls, as it did not answer `health` within 5 s (exit code 0)",
+        ),
         (started, "pool `default`: 4 workers for `default`, commands as jobs; memory +128M"),
         (
             Event::Stopping { running: 2, grace_s: 30.0, ctrl_c: true },

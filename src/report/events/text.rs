@@ -51,7 +51,14 @@ pub fn line(event: &Event) -> String {
 fn notice_line(notice: &Notice) -> String {
     match notice {
         Notice::WorkerStarted { worker, pid } => format!("worker `{worker}` started (pid {pid})"),
-        Notice::WorkerEnded { worker, reason, exit, jobs_done, .. } => worker_ended(worker, *reason, *exit, *jobs_done),
+        Notice::WorkerEnded { worker, exit, jobs_done, why: Some(why), .. } => {
+            let (why, calls) = (words::one_line(why, ERROR_CHARS), words::count(*jobs_done, "call"));
+            format!("worker `{worker}` was replaced after {calls}, as {why} ({})", exit_words(*exit))
+        }
+        Notice::WorkerEnded { worker, reason, exit, jobs_done, .. } => {
+            let jobs = words::count(*jobs_done, "job");
+            format!("worker `{worker}` {} after {jobs} ({})", end_reason(*reason), exit_words(*exit))
+        }
         Notice::JobBegan { job, kind, .. } => format!("job {job} (`{}`) began", words::one_line(kind, 60)),
         Notice::JobEnded { job, kind, outcome, took_s, .. } => {
             let (kind, did) = (words::one_line(kind, 60), did(*outcome));
@@ -66,11 +73,10 @@ fn notice_line(notice: &Notice) -> String {
             let kind = words::one_line(kind, 60);
             format!("job {job} (`{kind}`) is dead ({cause}){error}; see `queue-work jobs show {job}`")
         }
-        Notice::Backoff { pool, worker, why, .. } => {
+        Notice::Backoff { pool, worker, why, came_up, .. } => {
             let why = words::one_line(why, ERROR_CHARS);
-            format!(
-                "pool `{pool}`: worker `{worker}` does not come up: {why}; it is tried again, see `queue-work status`"
-            )
+            let does = if *came_up { "comes up, then" } else { "does not come up:" };
+            format!("pool `{pool}`: worker `{worker}` {does} {why}; it is tried again, see `queue-work status`")
         }
         Notice::WorkerFinished { worker, why, .. } => format!("worker `{worker}` is {why}"),
         Notice::WorkerGivenUp { worker, why, .. } => {
@@ -120,10 +126,8 @@ fn pool_started(
     format!("pool `{pool}`: {}{serves}, {what}{limits}", words::count(u64::from(workers), "worker"))
 }
 
-fn worker_ended(worker: &str, reason: EndReason, how: Option<Exit>, jobs_done: u64) -> String {
-    let jobs = words::count(jobs_done, "job");
-    let how = how.map_or_else(|| "exit status unknown".to_owned(), exit);
-    format!("worker `{worker}` {} after {jobs} ({how})", end_reason(reason))
+fn exit_words(how: Option<Exit>) -> String {
+    how.map_or_else(|| "exit status unknown".to_owned(), exit)
 }
 
 /// Why a worker ended, as what is said of it.

@@ -28,7 +28,7 @@ impl<'a> WhyPool<'a> {
         if pool.state == "stopped" {
             reasons.push(Reason::Stopped { pool: pool.name.clone() });
         } else if pool.wanted > 0 {
-            reasons.extend(of_workers(pool));
+            reasons.extend(of_workers(pool, status));
         }
         reasons.extend(of_calls(pool));
         let paused = status.queues.iter().filter(|queue| queue.paused && pool.queues.contains(&queue.name));
@@ -48,13 +48,16 @@ fn of_master(pool: &PoolStatus, status: &Status) -> impl Iterator<Item = Reason>
     ending.into_iter().chain(of_gateway.map(|(_, problem)| Reason::Gateway { problem: problem.clone() }))
 }
 
-fn of_workers(pool: &PoolStatus) -> Option<Reason> {
+fn of_workers(pool: &PoolStatus, status: &Status) -> Option<Reason> {
     let name = || pool.name.clone();
+    if let Some(capped) = super::capped(pool, status) {
+        return Some(capped);
+    }
     match (&pool.problem, pool.ready) {
         _ if pool.state == "waiting" => Some(Reason::WaitsFor { pool: name(), others: pool.waits_for.clone() }),
         (None, 0) if pool.state == "finished" => Some(Reason::Finished { pool: name() }),
         (Some(problem), 0) => Some(Reason::NoWorker { pool: name(), problem: problem.clone() }),
-        (None, 0) => Some(Reason::Starting { pool: name(), workers: pool.wanted }),
+        (None, 0) => Some(super::starting(pool)),
         (_, ready) if pool.busy >= ready && pool.calls.as_ref().is_none_or(|calls| calls.waiting > 0) => {
             let fixed = pool.autoscale.is_none().then(name);
             Some(Reason::Busy { pools: vec![name()], fixed, workers: ready, longest: None })

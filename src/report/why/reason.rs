@@ -75,6 +75,10 @@ pub enum Reason {
     Starting {
         pool: String,
         workers: u32,
+        /// The message that is waited for.
+        ready_by: Option<String>,
+        /// For how long, each.
+        timeout: Option<String>,
     },
     /// All workers that take it have a job.
     Busy {

@@ -111,8 +111,10 @@ impl Reason {
             Self::PoolStopped { pool } => format!("pool `{pool}`, which would take it, is stopped: it has no workers"),
             Self::WaitsFor { pool, others } => format!("pool `{pool}` waits for {}", words::list(others)),
             Self::Finished { pool } => format!("the workers of pool `{pool}` have ended, and are not to be replaced"),
-            Self::NoWorker { pool, problem } => format!("no worker of pool `{pool}` comes up: {problem}"),
-            Self::Starting { pool, workers } => starting(pool, *workers),
+            Self::NoWorker { pool, problem } => format!("no worker of pool `{pool}` is ready: {problem}"),
+            Self::Starting { pool, workers, ready_by, timeout } => {
+                starting(pool, *workers, ready_by.as_deref(), timeout.as_deref())
+            }
             Self::Busy { pools, workers, longest, .. } => busy(pools, *workers, *longest),
             Self::Begins { pool } => format!("pool `{pool}` has a worker that is idle, and begins it at once"),
             Self::Scheduled { due_in_s } => format!("it is due in {}", words::seconds(*due_in_s)),
@@ -249,11 +251,17 @@ fn gone(job: JobId, is_new: bool) -> String {
     }
 }
 
-fn starting(pool: &str, workers: u32) -> String {
-    match workers {
-        0 => format!("pool `{pool}` has no worker yet"),
-        _ => format!("no worker of pool `{pool}` is ready yet: {} starting", words::count(workers.into(), "worker")),
+fn starting(pool: &str, workers: u32, ready_by: Option<&str>, timeout: Option<&str>) -> String {
+    if workers == 0 {
+        return format!("pool `{pool}` has no worker yet");
     }
+    let timeout = timeout.map(|timeout| format!(" (`ready_timeout` is {timeout})")).unwrap_or_default();
+    let without = match ready_by {
+        Some("init") => format!(", without an answer to `init` so far{timeout}"),
+        Some(_) => format!(", without their `ready` so far{timeout}"),
+        None => String::new(),
+    };
+    format!("no worker of pool `{pool}` is ready yet: {} starting{without}", words::count(workers.into(), "worker"))
 }
 
 fn of_queue(queue: &QueueName, key: Option<&str>) -> String {

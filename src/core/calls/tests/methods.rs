@@ -128,12 +128,10 @@ fn what_is_declared_and_not_understood_is_told_and_refuses_nothing() {
     } });
     let mut bench = Bench::new(ServiceSettings::default(), &methods);
     bench.start(1, 1);
-    bench.says(&[
-        "warn of 1: `params` of `add`: `/contains` is not checked",
-        "warn of 1: `timeout_s` of `add` makes no sense and is not followed",
-        "warn of 1: `cache` of `add` makes no sense and is not followed",
-        "warn of 1: `rate_limit` of `add` makes no sense and is not followed",
-    ]);
+    bench.says(&["warn of 1: `params` of `add`: `/contains` is not checked; \
+                  `timeout_s` of `add` makes no sense and is not followed; \
+                  `cache` of `add` makes no sense and is not followed; \
+                  `rate_limit` of `add` makes no sense and is not followed"]);
     bench.start(2, 2);
     bench.call(1, "add", &json!([]));
     bench.call(2, "add", &json!([]));

@@ -196,6 +196,6 @@ fn line(action: &CallAction) -> String {
         CallAction::Drained(worker) => format!("drained {worker}"),
         CallAction::Replace { worker, .. } => format!("replace {worker}"),
         CallAction::Log(call) => format!("log a call of {}", call.service),
-        CallAction::Warn { worker, text } => format!("warn of {worker}: {text}"),
+        CallAction::Warn { worker, texts } => format!("warn of {worker}: {}", texts.join("; ")),
     }
 }

@@ -201,7 +201,7 @@ impl World {
                     assert!(!seen.requests.is_empty());
                     seen.was_replaced = true;
                 }
-                CallAction::Warn { text, .. } => panic!("{text}"),
+                CallAction::Warn { texts, .. } => panic!("{texts:?}"),
             }
         }
         self.check();
