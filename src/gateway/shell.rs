@@ -23,14 +23,19 @@ use super::tables::Tables;
 use super::workers::Worker;
 use crate::clock::Clock;
 use crate::core::calls::{Call, CallAction, CallEvent, CallId, Calls};
-use crate::model::call_log::LoggedCall;
+use crate::model::call_log::{CallFailure, CallSpan, LoggedCall};
 use crate::model::service::{Body, CallError, Health, ServiceSettings};
-use crate::model::{Mono, Now, PoolName, WorkerId};
+use crate::model::trace::Spans;
+use crate::model::{Mono, Now, PoolName, TraceContext, WorkerId};
 use crate::wire::gateway::FromGateway;
 
 /// Where the answer of a call goes.
 pub(super) type Reply = Box<dyn FnOnce(Result<Body, CallError>)>;
 
+/// Spans of calls that wait for the master; more are dropped.
+const MOST_SPANS: usize = 8192;
+/// Names and messages in a span are cut to so many bytes.
+const MOST_TEXT: usize = 1000;
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -75,6 +80,8 @@ impl Numbers {
 struct Waiting {
     reply: Reply,
     whole: Option<Arc<RawValue>>,
+    /// Of a call in a trace that somebody wants to see.
+    span: Option<Box<CallSpan>>,
 }
 
 /// Everything.
@@ -91,6 +98,9 @@ pub(super) struct Shell {
     pub scratch: RefCell<Vec<u8>>,
     /// Calls that are to be put on record.
     pub logged: RefCell<Vec<LoggedCall>>,
+    /// Spans of calls that are over.
+    pub traced: RefCell<Vec<CallSpan>>,
+    spans: Spans,
     has_changed: Cell<bool>,
     stirred: Notify,
     clock: Clock,
@@ -107,6 +117,7 @@ impl Shell {
     pub(super) fn new(channel: Rc<Channel>, marks: Rc<Marks>, number: u32) -> Self {
         let clock = Clock::start();
         let seed = clock.now().wall.0.unsigned_abs();
+        let spans = Spans::new(&format!("{} {seed}", std::process::id()), 0.0);
         Self {
             channel,
             marks,
@@ -117,6 +128,8 @@ impl Shell {
             workers: RefCell::default(),
             scratch: RefCell::new(vec![0; READ_BYTES]),
             logged: RefCell::default(),
+            traced: RefCell::default(),
+            spans,
             has_changed: Cell::new(false),
             stirred: Notify::new(),
             clock,
@@ -151,10 +164,36 @@ impl Shell {
     /// Makes a call; the reply may be given before this returns.
     pub(super) fn call(&self, id: CallId, asking: Asking, reply: Reply) {
         let Asking { pool, method, body, whole, peer, is_outside, timeout, key, traceparent } = asking;
-        self.waiting.borrow_mut().insert(id, Waiting { reply, whole });
+        let span = traceparent.as_deref().and_then(|parent| self.begin_span(id, parent, &pool, method.as_deref()));
+        let traceparent = span.as_ref().map(|span| Arc::from(&*span.traceparent)).or(traceparent);
+        self.waiting.borrow_mut().insert(id, Waiting { reply, whole, span });
         let deadline = timeout.map(|timeout| self.mono() + timeout);
         let call = Call { id, pool, method, body, peer, is_outside, deadline, key, traceparent };
         self.feed(CallEvent::Called(Box::new(call)));
+    }
+
+    /// The span of a call, if somebody wants to see it.
+    fn begin_span(&self, id: CallId, parent: &str, pool: &PoolName, method: Option<&str>) -> Option<Box<CallSpan>> {
+        let parent = TraceContext::new(parent, None).ok().filter(TraceContext::is_sampled)?;
+        let now = self.now().wall;
+        Some(Box::new(CallSpan {
+            traceparent: self.spans.of_call(&parent, id.0).to_string(),
+            parent: parent.span_id,
+            service: pool.clone(),
+            method: method.map(cut),
+            begun_at: now,
+            ended_at: now,
+            error: None,
+        }))
+    }
+
+    fn end_span(&self, span: CallSpan, answer: &Result<Body, CallError>) {
+        let mut traced = self.traced.borrow_mut();
+        if traced.len() < MOST_SPANS {
+            let error = answer.as_ref().err();
+            let error = error.map(|error| CallFailure { code: error.code, message: cut(&error.message) });
+            traced.push(CallSpan { ended_at: self.now().wall, error, ..span });
+        }
     }
 
     /// Forgets a call that nobody waits for any more.
@@ -275,7 +314,10 @@ impl Shell {
             }
             CallAction::Reply { call, answer } => {
                 let waiting = self.waiting.borrow_mut().remove(&call);
-                if let Some(Waiting { reply, .. }) = waiting {
+                if let Some(Waiting { reply, span, .. }) = waiting {
+                    if let Some(span) = span {
+                        self.end_span(*span, &answer);
+                    }
                     reply(answer);
                 }
             }
@@ -305,4 +347,8 @@ impl Shell {
         let now = self.now();
         worker.send(request, call, whole, now.wall.plus(deadline.since(now.mono)));
     }
+}
+
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(MOST_TEXT)].to_owned()
 }

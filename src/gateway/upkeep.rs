@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::shell::Shell;
 use crate::model::service::CallLoad;
 use crate::model::{PoolName, WorkerId};
-use crate::wire::gateway::{FromGateway, calls_of_packets, rows_of_packets};
+use crate::wire::gateway::{FromGateway, calls_of_packets, rows_of_packets, spans_of_packets};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -34,7 +34,9 @@ pub(super) async fn keep(shell: Rc<Shell>) {
         tell_records(&shell);
         let dropped = shell.channel.take_dropped();
         if dropped > 0 {
-            log::warn!("{dropped} packets of what workers printed were dropped, because the master did not keep up");
+            log::warn!(
+                "{dropped} packets of what workers printed and of spans were dropped, because the master did not keep up"
+            );
         }
     }
 }
@@ -50,7 +52,7 @@ const fn changes_by_itself(load: &CallLoad) -> bool {
     load.has_calls() || load.circuit_open_s.is_some()
 }
 
-/// Rows of shared tables that have changed, and calls to be put on record, for the master to keep.
+/// Rows of shared tables that have changed, calls to be put on record, and spans, for the master to keep or to send.
 pub(super) fn tell_records(shell: &Shell) {
     let changed = shell.tables.borrow_mut().take_changed();
     for rows in rows_of_packets(changed.into_iter()) {
@@ -58,6 +60,9 @@ pub(super) fn tell_records(shell: &Shell) {
     }
     for calls in calls_of_packets(shell.logged.take().into_iter()) {
         shell.channel.say(&FromGateway::Calls { calls });
+    }
+    for spans in spans_of_packets(shell.traced.take().into_iter()) {
+        shell.channel.say_if_room(&FromGateway::Spans { spans });
     }
 }
 

@@ -1,13 +1,14 @@
 //! Traces: jobs that are handed out get the spans of their runs, what a job of a worker pushes belongs to its run, and runs
-//! that have ended are told to the collector, where there is one.
+//! and calls that have ended are told to the collector, where there is one.
 
 use super::Master;
 use crate::config::Telemetry;
+use crate::model::call_log::CallSpan;
 use crate::model::change::Finish;
 use crate::model::trace::Spans;
 use crate::model::{Claimed, TraceContext, UnixMicros, WorkerId};
 use crate::report::TracesStatus;
-use crate::telemetry::{Exporter, Trouble, spans_of};
+use crate::telemetry::{Exporter, Trouble, span_of_call, spans_of};
 
 /// The traces that jobs of this store belong to.
 #[derive(Debug)]
@@ -43,6 +44,13 @@ impl Traces {
     pub(super) fn ended(&self, finish: &Finish) {
         if let Some(exporter) = &self.exporter {
             spans_of(finish).for_each(|span| exporter.give(span));
+        }
+    }
+
+    /// Tells of a call that is over.
+    pub(super) fn called(&self, call: &CallSpan) {
+        if let (Some(exporter), Some(span)) = (&self.exporter, span_of_call(call)) {
+            exporter.give(span);
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PoolName, UnixMicros};
+use super::{PoolName, SpanId, UnixMicros};
 
 /// Calls go on record so often at most, of all services together.
 pub const MOST_A_MINUTE: u32 = 100;
@@ -45,6 +45,20 @@ pub struct LoggedCall {
     pub at: UnixMicros,
     #[serde(flatten)]
     pub call: CallSample,
+}
+
+/// The span of a call that is over, in a trace that somebody wants to see.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallSpan {
+    /// The context that its worker continues.
+    pub traceparent: String,
+    /// The span of the caller.
+    pub parent: SpanId,
+    pub service: PoolName,
+    pub method: Option<String>,
+    pub begun_at: UnixMicros,
+    pub ended_at: UnixMicros,
+    pub error: Option<CallFailure>,
 }
 
 /// A call on record.

@@ -261,6 +261,12 @@ impl Spans {
         Some(Box::new(RunTrace { run, pushed_in: pushed_in.map(|context| context.span_id), push }))
     }
 
+    /// The span of a call of a service that somebody made in this context.
+    #[must_use]
+    pub fn of_call(self, context: &TraceContext, call: u64) -> TraceContext {
+        self.child(context, What::Call, call.cast_signed())
+    }
+
     fn samples(self, job: i64) -> bool {
         // Of 53 bits every number is a float of its own.
         self.sample > 0.0
@@ -293,6 +299,7 @@ enum What {
     Push = 1,
     Run,
     Sample,
+    Call,
 }
 
 /// A step of splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014): one number for each.

@@ -18,6 +18,11 @@ pub(super) const DESTINATION: &str = "messaging.destination.name";
 pub(super) const MESSAGE: &str = "messaging.message.id";
 pub(super) const ERROR_TYPE: &str = "error.type";
 
+/// Of calls (<https://opentelemetry.io/docs/specs/semconv/rpc/>).
+pub(super) const RPC_SYSTEM: (&str, &str) = ("rpc.system", "queue-work");
+pub(super) const RPC_SERVICE: &str = "rpc.service";
+pub(super) const RPC_METHOD: &str = "rpc.method";
+
 pub(super) const JOB_TYPE: &str = "queue_work.type";
 pub(super) const RUN: &str = "queue_work.run_id";
 pub(super) const ATTEMPT: &str = "queue_work.attempt";

@@ -1,4 +1,4 @@
-//! Spans of pushes and runs, sent to an OpenTelemetry Collector as OTLP over HTTP, in JSON.
+//! Spans of pushes, runs and calls, sent to an OpenTelemetry Collector as OTLP over HTTP, in JSON.
 //!
 //! ```text
 //! main thread: a run ends ─► span ─► 8,192 may wait ─► thread `traces` ─► batch ─► POST /v1/traces
@@ -23,4 +23,4 @@ mod sender;
 mod span;
 
 pub(crate) use sender::{Exporter, Trouble};
-pub(crate) use span::spans_of;
+pub(crate) use span::{span_of_call, spans_of};

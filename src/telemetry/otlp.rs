@@ -7,6 +7,7 @@ use super::conventions::SCOPE;
 use super::span::{Kind, Span, Value};
 use crate::model::{SpanId, TraceContext, TraceId, UnixMicros};
 
+const SERVER: u8 = 2;
 const PRODUCER: u8 = 4;
 const CONSUMER: u8 = 5;
 /// Status of a span that went wrong.
@@ -126,6 +127,7 @@ impl<'a> From<&'a Span> for Written<'a> {
             parent_span_id: span.parent,
             name: &span.name,
             kind: match span.kind {
+                Kind::Server => SERVER,
                 Kind::Producer => PRODUCER,
                 Kind::Consumer => CONSUMER,
             },

@@ -1,9 +1,11 @@
-//! From the end of a run to its spans.
+//! From the end of a run, or of a call, to its spans.
 //!
 //! Knows nothing of their form on the wire. Invariant: a text in a span has a bounded length.
 
 use super::conventions as names;
+use crate::model::call_log::{CallFailure, CallSpan};
 use crate::model::change::Finish;
+use crate::model::service::code;
 use crate::model::{Outcome, SpanId, TraceContext, UnixMicros};
 
 /// The longest text in a span, in bytes.
@@ -11,6 +13,7 @@ const MOST_BYTES: usize = 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
+    Server,
     Producer,
     Consumer,
 }
@@ -73,6 +76,27 @@ pub(crate) fn spans_of(finish: &Finish) -> impl Iterator<Item = Span> {
         }
     });
     push.into_iter().chain(run)
+}
+
+/// The span of a call; `None`: its context is damaged.
+pub(crate) fn span_of_call(call: &CallSpan) -> Option<Span> {
+    let method = call.method.as_deref();
+    let mut attributes =
+        vec![(names::RPC_SYSTEM.0, names::RPC_SYSTEM.1.into()), (names::RPC_SERVICE, call.service.as_str().into())];
+    attributes.extend(method.map(|method| (names::RPC_METHOD, method.into())));
+    let kind = |error: &CallFailure| code::word(error.code).map_or_else(|| error.code.to_string(), str::to_owned);
+    attributes.extend(call.error.as_ref().map(|error| (names::ERROR_TYPE, kind(error).as_str().into())));
+    Some(Span {
+        context: TraceContext::new(&call.traceparent, None).ok()?,
+        parent: Some(call.parent),
+        link: None,
+        name: cut(&method.map_or_else(|| call.service.to_string(), |method| format!("{}/{method}", call.service))),
+        kind: Kind::Server,
+        start: call.begun_at,
+        end: call.ended_at,
+        attributes,
+        error: call.error.as_ref().map(|error| cut(&error.message)),
+    })
 }
 
 fn operation(finish: &Finish, name: &str, kind: &str) -> Vec<(&'static str, Value)> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::call_log::LoggedCall;
+use crate::model::call_log::{CallSpan, LoggedCall};
 pub use crate::model::service::Framing;
 use crate::model::service::{CallLoad, Declared, ServiceSettings};
 use crate::model::table::TableRow;
@@ -63,6 +63,14 @@ pub fn calls_of_packets(calls: impl Iterator<Item = LoggedCall>) -> Vec<Vec<Logg
         let texts = [&call.method, &call.worker, &call.traceparent].into_iter().flatten().map(String::len);
         let message = call.error.as_ref().map_or(0, |error| error.message.len());
         400 + 6 * (texts.sum::<usize>() + call.peer.len() + message + call.service.as_str().len())
+    })
+}
+
+/// As many spans as one packet has room for, each.
+pub fn spans_of_packets(spans: impl Iterator<Item = CallSpan>) -> Vec<Vec<CallSpan>> {
+    packets(spans, |span| {
+        let message = span.error.as_ref().map_or(0, |error| error.message.len());
+        300 + 6 * (span.method.as_ref().map_or(0, String::len) + message + span.service.as_str().len())
     })
 }
 
@@ -140,6 +148,10 @@ pub enum FromGateway {
     /// Calls that were slow or failed, to be put on record; once a second, and when the link is closed by the master.
     Calls {
         calls: Vec<LoggedCall>,
+    },
+    /// Spans of calls that are over; once a second.
+    Spans {
+        spans: Vec<CallSpan>,
     },
     /// The load of a service, and the calls that each of its workers has answered so far: once a second where calls are made.
     /// At once when one waits and there is no worker; and with those of one worker, when it has answered its first.

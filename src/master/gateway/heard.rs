@@ -51,6 +51,7 @@ impl Master {
             }
             FromGateway::Rows { rows } => self.keep_rows(rows),
             FromGateway::Calls { calls } => self.record(Change::LogCalls(calls.into())),
+            FromGateway::Spans { spans } => spans.iter().for_each(|span| self.traces.called(span)),
             // `queue-work services` asks the gateway for all the rest.
             FromGateway::Load { pool, load, calls } => {
                 for (worker, calls) in calls {
