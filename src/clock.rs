@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::model::{Mono, Now, UnixMicros};
+use crate::process::clock::{BOOT, started_at};
 
 /// The monotonic clock.
 #[must_use]
@@ -59,12 +60,11 @@ impl Clock {
         Mono(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// How old a process is that started then, in ticks since the machine did; less what the machine may have slept
+    /// How old a process is that started then, as its identity says; less what the machine may have slept
     /// meanwhile.
     #[must_use]
-    pub(crate) fn age(&self, start_ticks: u64) -> Duration {
-        let ticks = i64::try_from(start_ticks).unwrap_or(i64::MAX);
-        let age = boot().saturating_sub(ticks.saturating_mul(10_000)).saturating_sub(slept() - self.slept);
+    pub(crate) fn age(&self, start: u64) -> Duration {
+        let age = boot().saturating_sub(started_at(start)).saturating_sub(slept() - self.slept);
         Duration::from_micros(u64::try_from(age).unwrap_or(0))
     }
 }
@@ -114,8 +114,9 @@ pub(crate) fn monotonic_micros() -> u64 {
 }
 
 /// The clock that goes on while the machine sleeps, in microseconds.
-fn boot() -> i64 {
-    micros(rustix::time::ClockId::Boottime)
+#[must_use]
+pub(crate) fn boot() -> i64 {
+    micros(BOOT)
 }
 
 /// How long the machine has slept since it started, in microseconds.

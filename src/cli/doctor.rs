@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::sys::statvfs::statvfs;
+use rustix::fs::statvfs;
 
 use super::args::control::DoctorArgs;
 use super::context::Context;
@@ -116,12 +116,12 @@ fn name_of(pid: u32) -> String {
 /// Of the folder, or the next one above that is there.
 fn room(database: &Path) -> Option<Room> {
     let found = folder_of(database).ancestors().find_map(|folder| statvfs(folder).ok())?;
-    let bytes = |blocks: u64| blocks.saturating_mul(found.fragment_size());
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
     Some(Room {
-        free_bytes: bytes(found.blocks_available()),
-        bytes: bytes(found.blocks()),
-        free_files: found.files_available(),
-        files: found.files(),
+        free_bytes: bytes(found.f_bavail),
+        bytes: bytes(found.f_blocks),
+        free_files: found.f_favail,
+        files: found.f_files,
     })
 }
 

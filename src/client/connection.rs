@@ -13,12 +13,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::{PeerCredentials, SendTimeout};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, setsockopt, socket};
-use nix::sys::time::TimeVal;
+use nix::sys::socket::sockopt::SendTimeout;
+use nix::sys::socket::{UnixAddr, connect, setsockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::Uid;
 
 use super::ClientError;
+use crate::process::sockets;
 use crate::trust::{self, group};
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
 use crate::wire::store_name::StoreName;
@@ -55,24 +56,24 @@ pub(super) fn open(
     let failed = |source| ClientError::Io { doing: "set up", path: path.to_owned(), source };
     // Not before: the database is older than any socket of a master that serves it.
     let about = std::fs::metadata(database).ok();
-    let peer = getsockopt(&stream, PeerCredentials).map_err(|e| failed(e.into()))?;
+    let peer = sockets::peer_of(&stream).map_err(failed)?;
     let trusted = [Some(0), Some(Uid::effective().as_raw()), about.as_ref().map(MetadataExt::uid)];
-    let of_folder = || about.is_none() && group::is_in_folder_of(path, peer.uid());
-    if !trusted.contains(&Some(peer.uid())) && !of_folder() {
-        return Err(ClientError::Stranger { path: path.to_owned(), user: name_of(peer.uid()) });
+    let of_folder = || about.is_none() && group::is_in_folder_of(path, peer.uid);
+    if !trusted.contains(&Some(peer.uid)) && !of_folder() {
+        return Err(ClientError::Stranger { path: path.to_owned(), user: name_of(peer.uid) });
     }
     stream.set_read_timeout(Some(each)).and_then(|()| stream.set_write_timeout(Some(each))).map_err(failed)?;
     // A client that names a socket and sees no database, as from another file system, trusts the socket.
     let is_beside = path.as_os_str().as_bytes().strip_prefix(database.as_os_str().as_bytes()) == Some(b".sock");
     let store = (about.is_some() || is_beside).then(|| StoreName::new(database, about.as_ref()));
-    Ok(Connection { stream, pid: peer.pid().unsigned_abs(), store })
+    Ok(Connection { stream, pid: peer.pid, store })
 }
 
 /// std has no limit for how long a connection may take, and a master that is stopped takes none for ever.
 fn reach(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     let address = UnixAddr::new(path)?;
-    let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-    let patience = TimeVal::new(patience.as_secs().cast_signed(), i64::from(patience.subsec_micros()));
+    let socket = sockets::stream()?;
+    let patience = TimeVal::microseconds(i64::try_from(patience.as_micros()).unwrap_or(i64::MAX));
     setsockopt(&socket, SendTimeout, &patience)?;
     loop {
         match connect(socket.as_raw_fd(), &address) {

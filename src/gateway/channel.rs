@@ -5,23 +5,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io::{self, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::OwnedFd;
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags, recvmsg, send};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
+use crate::process::packets;
 use crate::wire::gateway::{FromGateway, MOST, ToGateway};
 
 /// Packets that may wait before what can be done without is dropped.
 const ROOM: usize = 256;
 /// Packets that may wait; a master that has not read that many has stopped.
 const MOST_WAITING: usize = 100_000;
-/// Descriptors in one packet.
-const MOST_DESCRIPTORS: usize = 4;
 
 /// Our end of the socket pair.
 #[derive(Debug)]
@@ -45,7 +42,7 @@ impl Channel {
     /// The next packet of the master and the descriptors beside it; `None`: the master is gone.
     pub(super) async fn next(&self, buffer: &mut [u8]) -> io::Result<Option<(ToGateway, Vec<OwnedFd>)>> {
         let (bytes, descriptors) =
-            self.socket.async_io(Interest::READABLE, || receive(self.socket.as_fd(), buffer)).await?;
+            self.socket.async_io(Interest::READABLE, || packets::receive(&self.socket, buffer)).await?;
         if bytes == 0 {
             return Ok(None);
         }
@@ -84,9 +81,7 @@ impl Channel {
                 self.wake.notified().await;
                 continue;
             };
-            if let Err(error) =
-                self.socket.async_io(Interest::WRITABLE, || transmit(self.socket.as_fd(), &packet)).await
-            {
+            if let Err(error) = self.socket.async_io(Interest::WRITABLE, || self.transmit(&packet)).await {
                 return error;
             }
             if self.waiting.borrow().len() > MOST_WAITING {
@@ -97,32 +92,14 @@ impl Channel {
 
     fn send(&self, packet: Vec<u8>) {
         let mut waiting = self.waiting.borrow_mut();
-        if waiting.is_empty() && transmit(self.socket.as_fd(), &packet).is_ok() {
+        if waiting.is_empty() && self.transmit(&packet).is_ok() {
             return;
         }
         waiting.push_back(packet);
         self.wake.notify_one();
     }
-}
 
-fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    let got = recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags)?;
-    let mut descriptors = Vec::new();
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = message {
-            descriptors.extend(rights);
-        }
+    fn transmit(&self, packet: &[u8]) -> io::Result<()> {
+        Ok(packets::send(&self.socket, packet, &[])?)
     }
-    if got.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
-        return Err(io::Error::other("a packet of the master is too long, or this process has too many open files"));
-    }
-    Ok((got.bytes, descriptors))
-}
-
-fn transmit(socket: BorrowedFd<'_>, packet: &[u8]) -> io::Result<()> {
-    send(socket, packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?;
-    Ok(())
 }

@@ -25,6 +25,7 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::channel::{self, Sender};
 use crate::model::WorkerId;
+pub(crate) use crate::process::identity::memory_of;
 use crate::process::identity::{activity_of, children_of, start_time};
 
 /// Between two samples of a worker that changes.
@@ -95,28 +96,11 @@ impl Sampler {
     }
 }
 
-/// Memory of one process, without its descendants, in bytes; `None` where the system does not say.
-#[must_use]
-pub(crate) fn memory_of(pid: u32) -> Option<u64> {
-    // `status` rather than `statm`: it tells swapped pages, and counts in kilobytes, not in pages of a size to be asked.
-    own_memory_in(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
-}
-
 /// CPU time of this process until now.
 pub(super) fn own_cpu() -> Option<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
     let micros = |time: TimeVal| u64::try_from(time.num_microseconds()).unwrap_or(0);
     Some(Duration::from_micros(micros(usage.user_time()) + micros(usage.system_time())))
-}
-
-fn own_memory_in(status: &str) -> Option<u64> {
-    let kilobytes = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
-    };
-    // Kernels before 4.5 know the sum only.
-    let resident = kilobytes("RssAnon:").or_else(|| kilobytes("VmRSS:"))?;
-    Some((resident + kilobytes("VmSwap:").unwrap_or(0)) * 1024)
 }
 
 fn run(incoming: &Receiver<Command>, mut notify: impl FnMut(&[Sample], Vec<Family>)) {

@@ -31,7 +31,8 @@ pub struct Ended {
 }
 
 impl Child {
-    pub(super) const fn new(process: process::Child) -> Self {
+    pub(super) fn new(process: process::Child) -> Self {
+        exits::announce(process.id());
         Self { process, reaped: false }
     }
 

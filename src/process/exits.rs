@@ -4,79 +4,63 @@
 //! Does not own children: a known child is reaped by `child.try_wait()` of its owner, a stranger (an orphan that came
 //! to us because we are a subreaper) by [`reap_stranger`]. Invariant: `peek` never takes a status from anyone.
 
-use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use nix::errno::Errno;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::identity;
+use super::system::wait::look;
+pub use super::system::wait::{announce, become_subreaper};
 use crate::model::worker::Exit;
 
 /// Some child that has ended and is not reaped. Reap it before the next call: until then it may be the answer again.
 #[must_use]
 pub fn peek() -> Option<u32> {
-    match peek_at(None) {
-        Ok(pid) => pid,
-        // nix knows no real-time signals and gives no pid for a child that one of them has ended.
-        Err(Errno::EINVAL) => children().into_iter().find(|&pid| has_ended(pid)),
-        Err(_) => None,
-    }
+    look(None, false).ok().flatten().map(|ended| ended.pid)
 }
 
-fn retry_if_interrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+/// Whether we have children at all, dead ones that are not reaped included.
+#[must_use]
+pub fn has_children() -> bool {
+    !matches!(look(None, false), Err(Errno::ECHILD))
+}
+
+/// Whether this child has ended and is not reaped. False for what is not our child.
+#[must_use]
+pub fn has_ended(pid: u32) -> bool {
+    matches!(look(Some(pid), false), Ok(Some(_)))
+}
+
+/// Waits until this child has ended, without reaping it.
+pub fn wait_for(pid: u32) {
+    // Fails only where there is no such child.
+    let _ = look(Some(pid), true);
+}
+
+/// Whether this child has ended, is not reaped, and has failed: by a signal, or with a code other than 0.
+#[must_use]
+pub fn has_failed(pid: u32) -> bool {
+    matches!(look(Some(pid), false), Ok(Some(Ended { failed: true, .. })))
+}
+
+/// A child that has ended and is not reaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) pid: u32,
+    /// By a signal, or with a code other than 0.
+    pub(super) failed: bool,
+}
+
+/// SIGCHLD comes once for each exit: an interrupted call must not count as "no child has ended".
+pub(super) fn retry_if_interrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     loop {
         match call() {
             Err(Errno::EINTR) => {}
             done => return done,
         }
     }
-}
-
-fn peek_at(child: Option<Pid>) -> nix::Result<Option<u32>> {
-    // SIGCHLD comes once for each exit: an interrupted call must not count as "no child has ended".
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    let status = retry_if_interrupted(|| waitid(child.map_or(Id::All, Id::Pid), flags))?;
-    Ok(status.pid().map(|pid| pid.as_raw() as u32))
-}
-
-/// Whether we have children at all, dead ones that are not reaped included.
-#[must_use]
-pub fn has_children() -> bool {
-    peek_at(None) != Err(Errno::ECHILD)
-}
-
-/// Whether this child has ended and is not reaped. False for what is not our child.
-#[must_use]
-pub fn has_ended(pid: u32) -> bool {
-    matches!(peek_at(Some(Pid::from_raw(pid as i32))), Ok(Some(_)) | Err(Errno::EINVAL))
-}
-
-/// Waits until this child has ended, without reaping it.
-pub fn wait_for(pid: u32) {
-    // EINVAL: a real-time signal has ended it.
-    let _ = retry_if_interrupted(|| {
-        waitid(Id::Pid(Pid::from_raw(pid as i32)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
-    });
-}
-
-/// Whether this child has ended, is not reaped, and has failed: by a signal, or with a code other than 0.
-#[must_use]
-pub fn has_failed(pid: u32) -> bool {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    match retry_if_interrupted(|| waitid(Id::Pid(Pid::from_raw(pid as i32)), flags)) {
-        Ok(WaitStatus::Exited(_, code)) => code != 0,
-        // EINVAL: a real-time signal has ended it.
-        Ok(WaitStatus::Signaled(..)) | Err(Errno::EINVAL) => true,
-        Ok(_) | Err(_) => false,
-    }
-}
-
-/// Our children, in any state.
-fn children() -> Vec<u32> {
-    identity::children_of(std::process::id())
 }
 
 /// Reaps an ended child that nobody in this process holds as a `Child`. True if there is nothing left to reap.
@@ -87,20 +71,6 @@ pub fn reap_stranger(pid: u32) -> bool {
         Ok(WaitStatus::StillAlive) => false,
         // EINVAL: reaped, but ended by a real-time signal; ECHILD: was reaped before.
         Ok(_) | Err(_) => true,
-    }
-}
-
-/// Makes orphans below us come to us instead of to init, so that they can be found and reaped. A system that does not
-/// know this (an emulator such as qemu-user) leaves them to be found by their mark.
-pub fn become_subreaper() -> io::Result<()> {
-    match nix::sys::prctl::set_child_subreaper(true) {
-        Err(Errno::EINVAL) => {
-            log::warn!(
-                "orphans of workers go to init, as this system cannot give them to us; they are found by their mark"
-            );
-            Ok(())
-        }
-        done => done.map_err(io::Error::from),
     }
 }
 
@@ -117,6 +87,7 @@ pub fn exit_of(status: ExitStatus) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::identity;
     use crate::process::testing::{in_own_process, wait_until};
     use std::process::Command;
 
@@ -161,7 +132,7 @@ mod tests {
         become_subreaper().unwrap();
         let out = Command::new("/bin/sh").args(["-c", "sleep 1000 >/dev/null 2>&1 & echo $!"]).output().unwrap();
         let orphan: u32 = String::from_utf8(out.stdout).unwrap().trim().parse().unwrap();
-        wait_until("the orphan is ours", || children().contains(&orphan));
+        wait_until("the orphan is ours", || identity::children_of(std::process::id()).contains(&orphan));
         assert!(!reap_stranger(orphan));
         nix::sys::signal::kill(Pid::from_raw(orphan as i32), nix::sys::signal::Signal::SIGKILL).unwrap();
         wait_until("the end of the orphan is seen", || peek() == Some(orphan));

@@ -33,7 +33,8 @@ pub fn limit() -> u64 {
 #[must_use]
 pub fn open() -> Option<usize> {
     // The descriptor with which they are counted is among them.
-    Some(std::fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1))
+    let open = std::fs::read_dir("/proc/self/fd").or_else(|_| std::fs::read_dir("/dev/fd"));
+    Some(open.ok()?.count().saturating_sub(1))
 }
 
 /// Whether the last `count` descriptors are free, as far as the first of them tells: a new file gets the lowest number

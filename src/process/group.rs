@@ -8,9 +8,9 @@ use std::io;
 use nix::errno::Errno;
 use nix::sys::signal::{self, killpg};
 use nix::unistd::Pid;
-use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::identity;
+use super::system::handle::{Handle, NOBODY};
 use crate::model::supervision::StopSignal;
 
 /// The signals that we send.
@@ -62,8 +62,8 @@ impl From<StopSignal> for Signal {
 pub fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
     let group = i32::try_from(leader).ok().filter(|&id| id > 1).ok_or(Errno::EINVAL)?;
     match killpg(Pid::from_raw(group), signal::Signal::from(signal)) {
-        Ok(()) | Err(Errno::ESRCH) => Ok(()),
-        Err(errno) => Err(errno.into()),
+        Err(errno) if !NOBODY.contains(&errno) => Err(errno.into()),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -72,7 +72,7 @@ pub fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
 pub fn signal_child(leader: u32, signal: Signal) -> io::Result<()> {
     let id = i32::try_from(leader).ok().filter(|&id| id > 1).map(Pid::from_raw).ok_or(Errno::EINVAL)?;
     match killpg(id, signal::Signal::from(signal)) {
-        Err(Errno::ESRCH) => Ok(signal::kill(id, signal::Signal::from(signal))?),
+        Err(errno) if NOBODY.contains(&errno) => Ok(signal::kill(id, signal::Signal::from(signal))?),
         done => Ok(done?),
     }
 }
@@ -96,13 +96,13 @@ pub fn signal_process(pid: u32, start: u64, signal: Signal) -> io::Result<()> {
         Signal::Stop => rustix::process::Signal::STOP,
     };
     let Some(id) = rustix::process::Pid::from_raw(pid.cast_signed()) else { return Err(Errno::EINVAL.into()) };
-    // The descriptor is opened before the start time is compared, so both are of one process even if the id is reused.
-    let opened = pidfd_open(id, PidfdFlags::empty());
+    // The process is opened before the start time is compared, so both are of one process even if the id is reused.
+    let opened = Handle::open(id);
     if !identity::is_alive(pid, start) {
         return Ok(());
     }
     let signalled = match opened {
-        Ok(process) => pidfd_send_signal(process, signal),
+        Ok(process) => process.signal(signal),
         Err(rustix::io::Errno::SRCH) => return Ok(()),
         // No more descriptors, or a kernel before 5.3: then by its id, a moment after the look.
         Err(_) => rustix::process::kill_process(id, signal),

@@ -17,23 +17,21 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, ErrorKind, PipeWriter, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::Pid;
 
 use super::cgroup::Group;
 use super::group::{Signal, kill_process, signal_group};
 use super::pipes::set_nonblocking;
 use super::sweep::{COOKIE_VARIABLE, Kin, Selector, Swept, Wanted, kill_all};
-use super::{identity, image, mark, service_manager, tree};
-use crate::clock;
+use super::system::handle::Handle;
+use super::{exits, identity, image, mark, service_manager, tree};
 
 /// The hidden verb that the master starts itself with.
 pub const VERB: &str = "__guardian";
@@ -105,7 +103,7 @@ pub fn watch(mut input: impl BufRead) -> Ended {
         return Ended::Bye;
     }
     if let Some(process) = master.and_then(open_process) {
-        wait_for_death(&process);
+        process.wait(DEATH_DEADLINE);
     }
     failpoint!("guardian.alone");
     // Before the first kill: a dead parent breaks the tree. The tree also covers processes that left their group and
@@ -131,16 +129,10 @@ pub fn watch(mut input: impl BufRead) -> Ended {
     Ended::MasterDied { groups: groups.len(), swept }
 }
 
-/// The process that started then. Its end is that of its last thread: `/proc` shows the first one dead before.
-fn open_process((pid, start): (u32, u64)) -> Option<OwnedFd> {
-    let process = pidfd_open(Pid::from_raw(pid.cast_signed())?, PidfdFlags::empty()).ok()?;
+/// The process that started then.
+fn open_process((pid, start): (u32, u64)) -> Option<Handle> {
+    let process = Handle::open(Pid::from_raw(pid.cast_signed())?).ok()?;
     (identity::start_time(pid) == Some(start)).then_some(process)
-}
-
-fn wait_for_death(process: &OwnedFd) {
-    let by = clock::instant() + DEATH_DEADLINE;
-    let left = || PollTimeout::try_from(by.saturating_duration_since(clock::instant())).unwrap_or(PollTimeout::MAX);
-    while poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], left()) == Err(Errno::EINTR) {}
 }
 
 /// `PID:START`.
@@ -240,7 +232,7 @@ impl Guardian {
     }
 
     fn start_with(mut command: Command, mut words: Words) -> io::Result<Self> {
-        failpoint!("guardian.spawn", Errno::EAGAIN.into());
+        failpoint!("guardian.spawn", nix::errno::Errno::EAGAIN.into());
         let (input, mut pipe) = io::pipe()?;
         set_nonblocking(&pipe)?;
         match words.write_to(&mut pipe) {
@@ -255,6 +247,7 @@ impl Guardian {
         command.stdin(input).stdout(Stdio::null()).stderr(Stdio::null());
         // Not even that of another instance, one job of which we may be.
         let child = mark::marking(None, || command.spawn())?;
+        exits::announce(child.id());
         failpoint!("guardian.spawned");
         Ok(Self { child, pipe, backlog: words })
     }

@@ -1,14 +1,13 @@
 //! The program that runs now, to be started again: as a worker, the guardian or a start step, or in its own place.
 //!
-//! The kernel's link leads to the file that was executed, whatever has become of its name since: removed, replaced by
-//! another version, moved. Parts that speak an internal protocol are so always of one version.
+//! Parts that speak an internal protocol are of one version, also when the file has been replaced by another.
 
-use std::ffi::{CStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Name that `ps` and `pgrep` show; the kernel would take `exe`, the last part of the link.
-const SHORT_NAME: &CStr = c"queue-work";
+use super::system::image::path;
+pub use super::system::image::take_name;
 
 /// How many arenas of memory there are at most; malloc of glibc reads it when the process begins (mallopt(3)).
 const ARENAS: &str = "MALLOC_ARENA_MAX";
@@ -16,7 +15,7 @@ const ARENAS: &str = "MALLOC_ARENA_MAX";
 /// A command that runs this image under the name that we were called by; arguments follow.
 #[must_use]
 pub fn command() -> Command {
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(path());
     command.arg0(name());
     command
 }
@@ -36,11 +35,4 @@ pub fn with_one_arena() {
     }
     let error = command().args(std::env::args_os().skip(1)).env(ARENAS, "1").exec();
     log::debug!("this process cannot begin anew with one arena of memory: {error}");
-}
-
-/// Gives a process that was started by [`command`] its name back.
-pub fn take_name() {
-    if let Err(errno) = nix::sys::prctl::set_name(SHORT_NAME) {
-        log::debug!("this process cannot be named: {errno}");
-    }
 }

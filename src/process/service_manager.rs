@@ -5,10 +5,11 @@
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
-use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
+
+use super::system::sockets::abstract_address;
 
 const SOCKET: &str = "NOTIFY_SOCKET";
 const WATCHDOG_TIMEOUT: &str = "WATCHDOG_USEC";
@@ -41,7 +42,7 @@ impl ServiceManager {
 
     fn connect(name: &OsStr, watchdog: Option<Duration>) -> io::Result<Self> {
         let to = match name.as_bytes() {
-            [b'@', rest @ ..] => SocketAddr::from_abstract_name(rest)?,
+            [b'@', rest @ ..] => abstract_address(rest)?,
             [b'/', ..] => SocketAddr::from_pathname(name)?,
             _ => return Err(ErrorKind::Unsupported.into()),
         };
@@ -73,7 +74,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let abstract_name = format!("queue-work-test-{}", std::process::id());
-        let at = SocketAddr::from_abstract_name(&abstract_name).unwrap();
+        let at = abstract_address(abstract_name.as_bytes()).unwrap();
         for (heard, name) in [
             (UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap().to_owned()),
             (UnixDatagram::bind_addr(&at).unwrap(), format!("@{abstract_name}")),

@@ -17,12 +17,13 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Uid, initgroups, setgid, setuid};
+use nix::sys::stat::{Mode, mode_t};
+use nix::unistd::{Gid, Uid, setgid, setuid};
 
 use super::cgroup::Group;
 use super::inherited;
 use super::spawn::explain;
+use super::system::account::join_groups;
 use crate::trust::account::Account;
 
 /// The hidden verb; the program and its arguments follow.
@@ -107,7 +108,7 @@ pub fn begin() -> io::Result<()> {
     }
     let umask = std::env::var(UMASK_VARIABLE).ok().and_then(|text| u32::from_str_radix(&text, 8).ok());
     if let Some(mask) = umask {
-        nix::sys::stat::umask(Mode::from_bits_truncate(mask));
+        nix::sys::stat::umask(Mode::from_bits_truncate(mask as mode_t));
     }
     std::env::var(USER_VARIABLE).map_or(Ok(()), |user| become_user(&user))
 }
@@ -118,7 +119,7 @@ fn become_user(written: &str) -> io::Result<()> {
     let mut number = || parts.next().and_then(|part| part.parse().ok()).ok_or(io::ErrorKind::InvalidInput);
     let (uid, gid) = (Uid::from_raw(number()?), Gid::from_raw(number()?));
     let name = CString::new(parts.next().unwrap_or_default())?;
-    initgroups(&name, gid)?;
+    join_groups(&name, gid)?;
     setgid(gid)?;
     setuid(uid)?;
     Ok(())

@@ -1,9 +1,7 @@
 //! Finds and kills what carries the cookie of an instance or of one worker, wherever it went: a process that left its
 //! group and session still has its environment, and one that cleared that, or became another user's, still has its mark.
 //!
-//! Does not know groups, pipes or jobs. Blocking: for a thread, the start and the guardian. Reads
-//! `/proc/PID/environ`, which the kernel shows for processes of the same user, and where that says nothing
-//! `/proc/PID/limits`.
+//! Does not know groups, pipes or jobs. Blocking: for a thread, the start and the guardian.
 //!
 //! Invariants: the cookie is compared as a whole entry of the environment; neither we nor the exempt are killed; who
 //! was killed, or may not be killed by us, counts as left until it is seen dead, also when its environment can no longer
@@ -13,12 +11,13 @@ mod sweeper;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use super::cgroup::Group;
 use super::mark::Mark;
-use super::{group, identity, procfs, tree};
+use super::system::scan::scan;
+pub use super::system::scan::variable_of;
+use super::{group, identity, tree};
 pub use sweeper::{Request, SweepDone, Sweeper};
 
 /// The variable of the environment that holds `<cookie>` or `<cookie>:<worker id>`.
@@ -41,10 +40,10 @@ pub enum Wanted {
 
 /// By what a process can be recognised.
 #[derive(Clone, Copy, Debug)]
-enum Sign<'a> {
+pub(super) enum Sign<'a> {
     /// The value of the variable in its environment.
     Value(&'a [u8]),
-    /// The mark; the environment says nothing.
+    /// The mark, where the environment says nothing.
     Mark(Mark),
 }
 
@@ -142,67 +141,10 @@ fn next_pause<T>(pursuits: &[Pursuit<T>], pause: Duration) -> Duration {
     if nobody_dies { FIRST_PAUSE } else { (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE) }
 }
 
-/// Calls `each` with pid, start time, sign and whether it lives, for every process that has a sign, zombies included.
-/// False if a listed process was gone before it was read: its child may have been forked after the list was made.
-fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>, bool)) -> bool {
-    let us = std::process::id();
-    let Ok(processes) = fs::read_dir("/proc") else { return true };
-    let mut all_seen = true;
-    let (mut space, mut more) = (Vec::new(), Vec::new());
-    for entry in processes.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        if pid == us || exempt.contains(&pid) {
-            continue;
-        }
-        // The id may pass to another process between two reads: what was read belongs to a start time only if it is the
-        // same before and after that was read. The first read just sorts out the many others.
-        let environ = procfs::read(entry.path().join("environ"), &mut space).unwrap_or_default();
-        if let Some(value) = cookie_of(environ) {
-            let Some(start) = identity::start_time(pid) else {
-                all_seen = false;
-                continue;
-            };
-            let again = procfs::read(entry.path().join("environ"), &mut more).unwrap_or_default();
-            if cookie_of(again) == Some(value) && identity::is_alive(pid, start) {
-                each(pid, start, Sign::Value(value), true);
-                continue;
-            }
-        }
-        // Also one that was just in the middle of an exec: then the environment is not to be seen for a moment.
-        let Some(mark) = Mark::of_process(pid) else {
-            all_seen &= !environ.is_empty() || entry.path().exists();
-            continue;
-        };
-        match identity::start_time(pid) {
-            Some(start) if Mark::of_process(pid) == Some(mark) => {
-                each(pid, start, Sign::Mark(mark), identity::is_alive(pid, start));
-            }
-            Some(_) | None => all_seen = false,
-        }
-    }
-    all_seen
-}
-
 /// Value of the variable in the environment that a process was started with.
 #[must_use]
 pub fn value_of(pid: u32) -> Option<String> {
     variable_of(pid, COOKIE_VARIABLE)
-}
-
-/// Value of another variable there.
-#[must_use]
-pub fn variable_of(pid: u32, name: &str) -> Option<String> {
-    let mut space = Vec::new();
-    let environ = procfs::read(format!("/proc/{pid}/environ"), &mut space).ok()?;
-    value_in(environ, name).map(|value| String::from_utf8_lossy(value).into_owned())
-}
-
-fn cookie_of(environ: &[u8]) -> Option<&[u8]> {
-    value_in(environ, COOKIE_VARIABLE)
-}
-
-fn value_in<'a>(environ: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    environ.split(|&b| b == 0).find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 /// One search under way, for `owner`.

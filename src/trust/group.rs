@@ -8,7 +8,8 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::unistd::{AccessFlags, Gid, Group, Uid, faccessat, getgroups};
+use nix::unistd::{AccessFlags, Gid, Group, Uid, faccessat};
+use rustix::process::getgroups;
 
 use super::{GROUP_WRITES, OTHERS_WRITE, folder_of, user, whose};
 
@@ -35,8 +36,8 @@ pub(crate) fn name(gid: u32) -> String {
 /// Whether we are in it, or may do anything.
 #[must_use]
 pub(crate) fn is_ours(gid: u32) -> bool {
-    let gid = Gid::from_raw(gid);
-    Uid::effective().is_root() || Gid::effective() == gid || getgroups().is_ok_and(|groups| groups.contains(&gid))
+    let is_among = || getgroups().is_ok_and(|groups| groups.iter().any(|group| group.as_raw() == gid));
+    Uid::effective().is_root() || Gid::effective().as_raw() == gid || is_among()
 }
 
 /// Why we cannot give a file to this group.

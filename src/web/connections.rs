@@ -25,6 +25,7 @@ use super::guard::{Caller, Peer};
 use super::html::Urls;
 use super::{Web, answer, gzip, routes};
 use crate::model::listen::Place;
+use crate::process::sockets;
 
 /// Connections at once.
 const MOST: usize = 512;
@@ -94,7 +95,7 @@ pub(super) async fn serve(web: Arc<Web>, door: Door) -> io::Result<()> {
                 match listener.accept().await {
                     Ok((stream, peer)) => {
                         let _ = stream.set_nodelay(true);
-                        let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, READ_WITHIN_MS);
+                        sockets::give_up_unreceived(&stream, READ_WITHIN_MS);
                         connect(&web, &router, &room, stream, Peer::Address(peer.ip()));
                     }
                     Err(error) => failed(&error).await,

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::config::Paths;
 use crate::error::Error;
 use crate::model::token::Token;
+use crate::process::identity::fill_random;
 use crate::trust::{self, Owner};
 
 /// Rights of whoever shows a token, the least first.
@@ -95,7 +95,7 @@ fn make(file: &Path, owner: Owner) -> io::Result<()> {
     let mut text = String::new();
     for role in Role::ALL {
         let mut bytes = [0; 32];
-        getrandom(&mut bytes, GetRandomFlags::empty())?;
+        fill_random(&mut bytes)?;
         let _ = writeln!(text, "{} {}", role.as_str(), BASE64_URL_SAFE_NO_PAD.encode(bytes));
     }
     // Private from the moment that it is there.

@@ -5,14 +5,11 @@
 //! of its group is left when it has finished, and if it failed or was told to end nothing at all that descends from it:
 //! what a command put into a session of its own comes to us when its parent ends, as we are a subreaper.
 
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::fd::AsRawFd as _;
+use std::io;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mio::{Registry, Token};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::KILL_AFTER_VARIABLE;
 use super::answer::Finished;
@@ -29,6 +26,7 @@ use crate::process::child::Child;
 use crate::process::exits;
 use crate::process::group::kill_process;
 use crate::process::identity;
+use crate::process::memory_file;
 use crate::process::oom;
 use crate::process::pipes::{self, FromChild, ToChild};
 use crate::process::spawn::{self, Program, Spawned, Spec, StdinKind};
@@ -79,7 +77,7 @@ pub(super) struct Running {
     /// The log names those that cannot be killed, and that the job waits for.
     named: bool,
     /// The file that [`PARENTS_VARIABLE`] names, which is there for as long as it is open here.
-    _parents: Option<File>,
+    _parents: Option<memory_file::Named>,
 }
 
 /// The pool's `kill_after`, as the master passes it on.
@@ -99,11 +97,11 @@ impl Running {
     /// Starts the command in a process group of its own. `alone`: all our children are commands, and what
     /// comes from them.
     pub(super) fn start(mut plan: Plan, alone: bool, registry: &Registry, tokens: Tokens) -> Result<Self, Failure> {
-        let parents = plan.parents.take().map(|text| nameless(&text)).transpose();
+        let parents = plan.parents.take().map(|text| memory_file::Named::new(&text)).transpose();
         let parents = parents.map_err(|e| {
             Failure::new("refused", None, format!("cannot keep the results of the jobs before it for the command: {e}"))
         })?;
-        plan.env.extend(parents.as_ref().map(|(_, path)| (PARENTS_VARIABLE.into(), path.into())));
+        plan.env.extend(parents.as_ref().map(|file| (PARENTS_VARIABLE.into(), file.path().into())));
         let (spec, stdin) = spec(plan)?;
         let mut others = alone.then(|| Others::before(&spec.env));
         let (spawned, ends) = spawn::spawn_with_ends(&spec)?;
@@ -129,7 +127,7 @@ impl Running {
             others,
             alone_by: None,
             named: false,
-            _parents: parents.map(|(file, _)| file),
+            _parents: parents,
         };
         running.stdin.outgoing().extend(stdin);
         running.stdin.close();
@@ -282,14 +280,6 @@ impl Stream {
 }
 
 /// The program to start, and its standard input.
-/// A file in memory that has no name but by us, so that it is gone with us however we end.
-fn nameless(text: &str) -> io::Result<(File, String)> {
-    let mut file = File::from(memfd_create(c"parents", MFdFlags::MFD_CLOEXEC)?);
-    file.write_all(text.as_bytes())?;
-    let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
-    Ok((file, path))
-}
-
 fn spec(plan: Plan) -> Result<(Spec, Vec<u8>), Failure> {
     let mut argv = plan.argv.into_iter();
     let program = argv.next().unwrap_or_default();

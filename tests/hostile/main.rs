@@ -15,7 +15,7 @@
 //! - Clocks that are set: `clock`, `src/core/tests/timeouts.rs`. A suspended machine is one whose wall clock alone goes on.
 //! - A long history: `history` (`HOSTILE_RUNS=10000000` for a very long one). Each statement's plan: `open_tests.rs`.
 //! - Changed and missing bytes in the database: `damage`, `src/store/sqlite/damage_tests.rs`; in configurations:
-//!   `src/config/tests/fuzz.rs`; in `/proc`: `src/process/identity.rs`, `src/process/sweep/tests.rs`.
+//!   `src/config/tests/fuzz.rs`; in `/proc`: `src/process/linux/stat.rs`, `src/process/sweep/tests.rs`.
 
 #[path = "../control/peer.rs"]
 mod peer;

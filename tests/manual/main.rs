@@ -55,6 +55,7 @@ chapters! {
     queues_do_what_they_show: "docs/queues.md",
     reliability_does_what_it_shows: "docs/reliability.md",
     services_do_what_they_show: "docs/services.md",
+    systems_do_what_they_show: "docs/systems.md",
     testing_the_manual_does_what_it_shows: "docs/testing-the-manual.md",
     the_tour_does_what_it_shows: "docs/tour.md",
     traces_do_what_they_show: "docs/traces.md",

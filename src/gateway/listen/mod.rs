@@ -22,8 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::net::AddressFamily;
-use rustix::net::sockopt::socket_domain;
+use rustix::net::{AddressFamily, getsockname};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, spawn_local};
@@ -48,7 +47,7 @@ pub(super) enum Socket {
 
 impl Socket {
     pub(super) fn new(descriptor: OwnedFd) -> io::Result<Self> {
-        if socket_domain(&descriptor)? == AddressFamily::UNIX {
+        if getsockname(&descriptor)?.address_family() == AddressFamily::UNIX {
             let listener = std::os::unix::net::UnixListener::from(descriptor);
             listener.set_nonblocking(true)?;
             UnixListener::from_std(listener).map(Self::Unix)

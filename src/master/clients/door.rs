@@ -5,7 +5,7 @@
 
 use std::fs::{Metadata, Permissions};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,12 +13,11 @@ use std::time::Duration;
 use mio::net::{UnixListener, UnixStream};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::sockopt::PeerCredentials;
-use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, socket};
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::socket::{Backlog, listen};
 use nix::unistd::{Gid, Uid};
 
 use crate::clock::pause;
+use crate::process::sockets::{self, peer_of};
 use crate::wire::control::NEW_SOCKET_ENDING;
 
 /// What others than the owner and the group may do.
@@ -51,11 +50,8 @@ impl Door {
         let hidden = PathBuf::from(hidden);
         clear(&hidden, owner)?;
         failpoint!("socket.bind", Errno::EADDRINUSE.into());
-        let socket =
-            socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
-        // The file takes its mode from here: there is no moment in which others find it open.
-        fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
-        bind(socket.as_raw_fd(), &UnixAddr::new(&hidden)?)?;
+        let socket = sockets::stream()?;
+        sockets::bind_private(&socket, &hidden)?;
         failpoint!("socket.bound");
         if let Some(group) = group {
             lchown(&hidden, None, Some(group.as_raw()))?;
@@ -65,7 +61,9 @@ impl Door {
             lchown(&hidden, Some(owner.as_raw()), None)?;
         }
         listen(&socket, Backlog::MAXCONN)?;
-        let listener = UnixListener::from_std(std::os::unix::net::UnixListener::from(socket));
+        let listener = std::os::unix::net::UnixListener::from(socket);
+        listener.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(listener);
         let file = std::fs::symlink_metadata(&hidden).map(|about| file_of(&about))?;
         name(&hidden, path)?;
         failpoint!("socket.named");
@@ -127,7 +125,7 @@ pub(in crate::master) fn occupant_for_good(path: &Path) -> Option<u32> {
 /// The process that answers at `path`; 0 where the system does not say.
 fn occupant(path: &Path) -> Option<u32> {
     match UnixStream::connect(path) {
-        Ok(stream) => Some(getsockopt(&stream, PeerCredentials).map_or(0, |peer| peer.pid().unsigned_abs())),
+        Ok(stream) => Some(pid_of(&stream)),
         // More have knocked than are waited for: somebody is there, and busy.
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => Some(0),
         Err(_) => None,
@@ -171,15 +169,15 @@ pub(super) fn is_out_of_files(error: &io::Error) -> bool {
 
 /// The process at the other end, as it connected; 0 where it cannot be seen from here.
 pub(super) fn pid_of(stream: &UnixStream) -> u32 {
-    getsockopt(stream, PeerCredentials).map_or(0, |peer| peer.pid().unsigned_abs())
+    peer_of(stream).map_or(0, |peer| peer.pid)
 }
 
 pub(super) fn is_root(stream: &UnixStream) -> bool {
-    getsockopt(stream, PeerCredentials).is_ok_and(|peer| peer.uid() == 0)
+    peer_of(stream).is_ok_and(|peer| peer.uid == 0)
 }
 
 /// Whether the other end is our own user, the owner of the database, or root.
 pub(super) fn is_owner(stream: &UnixStream, owner: Uid) -> bool {
     let known = [0, owner.as_raw(), Uid::effective().as_raw()];
-    getsockopt(stream, PeerCredentials).is_ok_and(|peer| known.contains(&peer.uid()))
+    peer_of(stream).is_ok_and(|peer| known.contains(&peer.uid))
 }

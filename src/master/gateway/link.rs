@@ -3,19 +3,16 @@
 //! Invariants: nothing here waits; what the gateway does not take is kept in order.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType,
-    recv, sendmsg, shutdown, socketpair,
-};
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
+use crate::process::packets;
 use crate::wire::gateway::{FromGateway, MOST, ToGateway};
 
 /// Packets that are heard before others have their turn.
@@ -47,7 +44,7 @@ pub(super) struct Heard {
 impl Link {
     /// A pair, of which the other end is for the gateway.
     pub(super) fn pair(registry: &Registry, token: Token) -> io::Result<(Self, OwnedFd)> {
-        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let (ours, theirs) = packets::pair()?;
         registry.register(&mut SourceFd(&ours.as_raw_fd()), token, Interest::READABLE | Interest::WRITABLE)?;
         let buffer = vec![0; MOST].into();
         Ok((Self { socket: ours, waiting: VecDeque::new(), buffer }, theirs))
@@ -65,7 +62,8 @@ impl Link {
     /// Writes what goes now; an error if the gateway is gone.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         while let Some(packet) = self.waiting.front() {
-            match transmit(&self.socket, packet) {
+            let descriptors: Vec<BorrowedFd<'_>> = packet.descriptors.iter().map(|fd| fd.as_fd()).collect();
+            match packets::send(&self.socket, &packet.bytes, &descriptors) {
                 Ok(()) => drop(self.waiting.pop_front()),
                 Err(Errno::INTR) => {}
                 // Also more descriptors on their way than we may have open.
@@ -100,15 +98,4 @@ impl Link {
         }
         heard
     }
-}
-
-fn transmit(socket: &OwnedFd, packet: &Packet) -> Result<(), Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let descriptors: Vec<BorrowedFd<'_>> = packet.descriptors.iter().map(|fd| fd.as_fd()).collect();
-    if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-        return Err(Errno::INVAL);
-    }
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    sendmsg(socket, &[IoSlice::new(&packet.bytes)], &mut control, flags).map(drop)
 }

@@ -16,6 +16,7 @@ use nix::unistd::Uid;
 
 use crate::master::clients::door::Door;
 use crate::model::listen::{Address, MAX_SOCKET_PATH_BYTES, Place};
+use crate::process::packets;
 use crate::wire::gateway::calls_path;
 
 /// Mode of that socket.
@@ -80,6 +81,9 @@ impl Listeners {
         if let Some(control) = control.filter(|_| self.calls.is_none()) {
             let path = calls_path(control);
             let address = path.display().to_string();
+            if let Some(why) = packets::REFUSED {
+                return Err(CannotListen { address, why: why.to_owned() });
+            }
             let opened = bind(&Place::Unix(path), owner, PRIVATE).map_err(|error| {
                 let CannotListen { address, why } = CannotListen::new(address, &error);
                 CannotListen { address, why: format!("{why}; choose another place with `--socket`") }

@@ -28,7 +28,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::Uid;
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
 pub(crate) use listeners::CannotListen;
 
@@ -45,6 +44,7 @@ use crate::model::service::{Declared, Framing, ServiceSettings};
 use crate::model::table::{self, TableRow, TableRows};
 use crate::model::worker::Exit;
 use crate::model::{JobId, Mono, Now, PoolKind, PoolName, WorkerId};
+use crate::process::memory_file;
 use crate::process::spawn::SpawnError;
 use crate::report::events;
 use crate::wire::gateway::ToGateway;
@@ -199,9 +199,9 @@ impl Gateway {
         if let Some(marks) = &self.marks {
             return Ok(Arc::clone(marks));
         }
-        let file = memfd_create("queue-work marks", MemfdFlags::CLOEXEC)?;
-        ftruncate(&file, MARKS)?;
-        Ok(Arc::clone(self.marks.insert(Arc::new(file))))
+        let file = memory_file::new()?;
+        file.set_len(MARKS)?;
+        Ok(Arc::clone(self.marks.insert(Arc::new(file.into()))))
     }
 
     /// A worker is gone: the mark is that of nobody.

@@ -119,19 +119,3 @@ fn a_tree_that_sleeps_is_only_glanced_at_while_there_is_no_work() {
     family.leader.wait().unwrap();
     assert!(!watches.still_sleeps(worker, now), "it is gone");
 }
-
-#[test]
-fn memory_of_its_own_is_what_is_not_shared_in_ram_or_swapped_out() {
-    let status = "VmRSS:\t  9000 kB\nRssAnon:\t  3000 kB\nRssFile:\t 5000 kB\nRssShmem:\t 1000 kB\nVmSwap:\t 20 kB\n";
-    assert_eq!(own_memory_in(status), Some(3020 * 1024));
-    assert_eq!(own_memory_in("VmRSS:\t  9000 kB\n"), Some(9000 * 1024), "an old kernel");
-    assert_eq!(own_memory_in("Name:\tkthreadd\n"), None);
-    // Other tests of this process give memory back meanwhile; what is kept is not used again.
-    let mut kept = Vec::new();
-    wait_until("it shows", || {
-        let before = memory_of(std::process::id()).unwrap();
-        // A build that is optimized would leave out memory that nothing looks at.
-        kept.push(std::hint::black_box(vec![1_u8; 16 << 20]));
-        memory_of(std::process::id()).unwrap() >= before + (12 << 20)
-    });
-}

@@ -4,6 +4,7 @@ use super::*;
 use crate::model::WorkerId;
 use crate::process::identity::new_cookie;
 use crate::process::mark::marking;
+use crate::process::system::scan::cookie_of;
 use crate::process::testing::{DEADLINE, Family, in_own_process, wait_until};
 use std::os::unix::process::CommandExt;
 use std::process::Command;

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use super::files::{log_path, store_files};
-use super::watch::Watch;
+use crate::process::watch::Watch;
 
 /// A log larger than this is more than it keeps for itself (`journal_size_limit`).
 const LARGE: u64 = 96 << 20;

@@ -17,6 +17,7 @@ use nix::fcntl::OFlag;
 
 use super::files::{self, Identity, beside};
 use super::{access, file_checks, remote_fs};
+use crate::process::file_facts::{FLOCK_MEETS_FCNTL, locks_on};
 use crate::store::StoreError;
 
 /// How often a master that starts looks whether the guests have ended what they write: for 10 s.
@@ -37,7 +38,7 @@ pub(super) struct Handle {
     path: PathBuf,
     identity: Identity,
     held: Mutex<Held>,
-    /// On a file system of several machines flock(2) is made of fcntl locks, which would meet those of SQLite.
+    /// On a file system of several machines, and everywhere on some systems, flock(2) locks meet the fcntl locks of SQLite.
     lockable: bool,
 }
 
@@ -76,7 +77,7 @@ impl Handle {
             path: path.to_owned(),
             identity: (found.dev(), found.ino()),
             held: Mutex::new(Held::Shared(0)),
-            lockable: !remote_fs::is_remote(path),
+            lockable: !FLOCK_MEETS_FCNTL && !remote_fs::is_remote(path),
         });
         handles.push(Arc::downgrade(&handle));
         Ok(handle)
@@ -130,7 +131,7 @@ impl Handle {
     /// while one is starting, which many guests would otherwise keep waiting.
     pub(super) fn hold_shared(self: &Arc<Self>) -> Result<Writing, StoreError> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.lockable
+        if (self.lockable || FLOCK_MEETS_FCNTL)
             && let Some(lock) = masters_lock(&self.path)
         {
             return Err(self.refused_for(holders(lock, "WRITE").first().copied(), true, &self.path));
@@ -185,20 +186,6 @@ pub(super) fn readers(index: &Path, bytes: &RangeInclusive<u64>) -> Vec<u32> {
     found.sort_unstable();
     found.dedup();
     found
-}
-
-/// Processes with a lock on a file: its class, its kind and its first byte tell whether it counts.
-fn locks_on((device, inode): Identity, counts: impl Fn([&str; 3]) -> bool) -> Vec<u32> {
-    let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
-    let file = format!("{major:02x}:{minor:02x}:{inode}");
-    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-    let holder = |line: &str| match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
-        [_, class, _, kind, pid, on, first, ..] if on == file && counts([class, kind, first]) => {
-            pid.parse().ok().filter(|pid| *pid > 0)
-        }
-        _ => None,
-    };
-    locks.lines().filter_map(holder).collect()
 }
 
 /// The lock of the master beside the database, where one holds it: it has that before it waits for the database. Of older

@@ -6,9 +6,8 @@ use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
-
 use super::files;
+use crate::process::file_facts::is_mounted_alone;
 use crate::store::StoreError;
 use crate::trust::{Owner, folder_of};
 
@@ -40,8 +39,7 @@ pub(super) fn refuse_names(path: &Path, file: &File, found: &Metadata) -> Result
         ));
     }
     // Where the system cannot tell, the lock on the file keeps a second master out.
-    let about = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS);
-    if about.is_ok_and(|about| about.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)) {
+    if is_mounted_alone(file) {
         return refused(
             "is mounted as a single file, and what belongs to it would lie elsewhere; mount the folder".to_owned(),
         );

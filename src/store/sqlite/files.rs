@@ -9,9 +9,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
-use rustix::io::Errno;
-
+pub(super) use crate::process::file_facts::{ask_identity, ask_length};
 use crate::store::StoreError;
 use crate::trust::folder_of;
 
@@ -44,31 +42,6 @@ pub(super) enum Fate {
 
 pub(super) fn identity(path: &Path) -> Option<Identity> {
     ask_identity(path).ok()
-}
-
-/// Asks for nothing but the identity. After a question for the times of a file, recent kernels (multigrain timestamps,
-/// since Linux 6.13) give the next write a time of its own, so that its sync writes the inode as well: a third of a
-/// push.
-pub(super) fn ask_identity(path: &Path) -> io::Result<Identity> {
-    match statx(CWD, path, AtFlags::empty(), StatxFlags::INO) {
-        Ok(found) => Ok((makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino)),
-        Err(error) if is_no_call(error) => std::fs::metadata(path).map(|found| (found.dev(), found.ino())),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The length of an open file, without its times: see [`ask_identity`].
-pub(super) fn ask_length(file: &File) -> io::Result<u64> {
-    match statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::SIZE) {
-        Ok(found) => Ok(found.stx_size),
-        Err(error) if is_no_call(error) => file.metadata().map(|found| found.len()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// An old kernel, or a sandbox that knows only old ones.
-fn is_no_call(error: Errno) -> bool {
-    matches!(error, Errno::NOSYS | Errno::PERM)
 }
 
 /// Where the write-ahead log of a database is.
@@ -147,24 +120,4 @@ impl Files {
 /// Sees to it that the name of a new file is on the disk as well.
 pub(super) fn sync_folder(file: &Path) -> io::Result<()> {
     File::open(folder_of(file))?.sync_all()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_identity_and_the_length_are_those_that_a_full_question_gives() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("f");
-        std::fs::write(&file, "12345").unwrap();
-        for path in [&file, dir.path(), Path::new("/dev/null"), Path::new("/proc/self/stat")] {
-            let found = std::fs::metadata(path).unwrap();
-            assert_eq!(ask_identity(path).unwrap(), (found.dev(), found.ino()), "{}", path.display());
-        }
-        assert_eq!(ask_length(&File::open(&file).unwrap()).unwrap(), 5);
-        std::fs::remove_file(&file).unwrap();
-        assert_eq!(identity(&file), None);
-        assert_eq!(ask_identity(&file).unwrap_err().kind(), io::ErrorKind::NotFound);
-    }
 }

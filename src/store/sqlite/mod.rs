@@ -81,7 +81,6 @@ mod sync;
 mod table_rows;
 mod totals;
 mod walk;
-mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;

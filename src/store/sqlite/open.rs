@@ -228,13 +228,15 @@ fn refuse_foreign(conn: &Connection, path: &Path, empty_is_fine: bool) -> Result
 
 /// The settings of the writing connection, as measured: page 4096, a checkpoint every 400 pages and a small cache do
 /// best (after a page was split SQLite walks through its whole cache at the commit); NORMAL because the log is synced by
-/// a thread of its own; nothing mapped, because a page that is cut off or cannot be read would end the process.
+/// a thread of its own; nothing mapped, because a page that is cut off or cannot be read would end the process. Where fsync(2)
+/// does not wait for the disk (macOS), `fullfsync` does.
 fn set_up(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.execute_batch("PRAGMA page_size = 4096").map_err(|e| map(path, &e))?;
     write_ahead_log(conn, path)?;
     conn.execute_batch(
-        "PRAGMA synchronous = NORMAL;
+        "PRAGMA fullfsync = ON;
+         PRAGMA synchronous = NORMAL;
          PRAGMA wal_autocheckpoint = 400;
          PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -4000;

@@ -1,4 +1,4 @@
-//! Tells whether anything was done to some files, by any process, without polling them.
+//! inotify(7) tells whether anything was done to the files, by any process.
 //!
 //! Knows nothing of what is in them, and opens none. Each watch reports once (`IN_ONESHOT`) and is then set again:
 //! files that are written to all the time cost next to nothing. A missing file cannot be watched and counts as changed.
@@ -15,7 +15,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 /// A watch on some files.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     kernel: Inotify,
     files: Vec<PathBuf>,
     /// Nothing has happened since all of them were watched.
@@ -25,7 +25,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Watches the folders above the files, and the files from the first [`Self::has_news`] on. An error where the kernel
     /// does not let us, or where a symbolic link leads to a file: it may come to lead elsewhere, and nobody would tell.
-    pub(super) fn new(files: Vec<PathBuf>) -> io::Result<Self> {
+    pub(crate) fn new(files: Vec<PathBuf>) -> io::Result<Self> {
         let kernel = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         for file in &files {
             let folder = file.parent().unwrap_or(file);
@@ -40,14 +40,14 @@ impl Watch {
     }
 
     /// Takes in what the kernel tells. To be called when its descriptor is readable.
-    pub(super) fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         while self.kernel.read_events().is_ok() {
             self.quiet = false;
         }
     }
 
     /// Whether the files may have changed since the last call. Goes on watching.
-    pub(super) fn has_news(&mut self) -> bool {
+    pub(crate) fn has_news(&mut self) -> bool {
         if self.quiet {
             return false;
         }

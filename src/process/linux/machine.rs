@@ -1,15 +1,14 @@
-//! How busy the machine is: CPUs, memory and processes; where the control group of this process has limits, by those.
-//!
-//! Only files of the kernel are read, which does not wait for anything. What the kernel does not say is left out.
+//! CPUs, memory, pressure and processes, in files of the kernel, which are read without waiting; where the control group of
+//! this process has limits, by those. What the kernel does not say is left out.
 
 use std::collections::VecDeque;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{cgroup, procfs};
 use crate::model::Mono;
 use crate::model::autoscale::Machine;
+use crate::process::{cgroup, procfs};
 
 /// The share of busy CPUs is that of so long.
 const WINDOW: Duration = Duration::from_secs(10);

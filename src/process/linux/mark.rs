@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::procfs;
+use crate::process::procfs;
 
 /// Above every limit that anybody sets in earnest, and below what tools take for a negative number.
 const FIRST: u64 = 1 << 62;
@@ -101,7 +101,9 @@ mod tests {
 
     #[test]
     fn a_child_has_the_mark_whatever_it_does_and_we_have_it_no_longer() {
-        if !in_own_process("process::mark::tests::a_child_has_the_mark_whatever_it_does_and_we_have_it_no_longer") {
+        if !in_own_process(
+            "process::linux::mark::tests::a_child_has_the_mark_whatever_it_does_and_we_have_it_no_longer",
+        ) {
             return;
         }
         let mark = Mark::of(&format!("{}:5", new_cookie().unwrap()));
