@@ -4,6 +4,9 @@
 //! `scripts/chaos` runs these tests in an optimised build, with other numbers, and prints the table of figures; as
 //! ordinary tests they run fifty rounds. Everything random comes from a seed; see `settings` for the variables.
 
+// Not on other systems: jobs are locked by a kind of lock that only Linux has.
+#![cfg(target_os = "linux")]
+
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../support/ticks.rs"]

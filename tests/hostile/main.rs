@@ -31,6 +31,7 @@ mod help;
 mod history;
 mod long_requests;
 mod loops;
+#[cfg(target_os = "linux")]
 mod many;
 mod secrets;
 mod terminal;

@@ -56,10 +56,36 @@ pub fn variable_of(pid: u32, name: &str) -> Option<String> {
     value_in(environ, name).map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
-pub(in crate::process) fn cookie_of(environ: &[u8]) -> Option<&[u8]> {
+fn cookie_of(environ: &[u8]) -> Option<&[u8]> {
     value_in(environ, COOKIE_VARIABLE)
 }
 
 fn value_in<'a>(environ: &'a [u8], name: &str) -> Option<&'a [u8]> {
     environ.split(|&b| b == 0).find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_variable_counts() {
+        let cookie_in = |environ: &[u8]| cookie_of(environ).map(<[u8]>::to_vec);
+        assert_eq!(cookie_in(b"A=1\0QUEUE_WORK_INSTANCE=abc:1\0B=2\0"), Some(b"abc:1".to_vec()));
+        assert_eq!(cookie_in(b"A=QUEUE_WORK_INSTANCE=abc\0XQUEUE_WORK_INSTANCE=abc\0"), None);
+        assert_eq!(cookie_in(b"QUEUE_WORK_INSTANCES=abc\0"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_cookie_is_found_as_a_whole_entry_of_an_environment_only(
+            entries in proptest::collection::vec("(QUEUE_WORK_INSTANCE|QUEUE_WORK_INSTANCES|X|\\PC{0,3})(=| =|)[a-f:)\n ]{0,6}", 0..8),
+            torn in proptest::prelude::any::<proptest::sample::Index>(),
+        ) {
+            let environ = entries.iter().flat_map(|entry| entry.bytes().chain([0])).collect::<Vec<u8>>();
+            let wanted = entries.iter().find_map(|entry| entry.strip_prefix("QUEUE_WORK_INSTANCE="));
+            proptest::prop_assert_eq!(cookie_of(&environ), wanted.map(str::as_bytes));
+            let _ = cookie_of(&environ[..torn.index(environ.len() + 1)]);
+        }
+    }
 }

@@ -4,7 +4,6 @@ use super::*;
 use crate::model::WorkerId;
 use crate::process::identity::new_cookie;
 use crate::process::mark::marking;
-use crate::process::system::scan::cookie_of;
 use crate::process::testing::{DEADLINE, Family, in_own_process, wait_until};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -26,19 +25,6 @@ fn everything_of_an_instance_is_found_and_killed_wherever_it_went() {
     assert_eq!(family.children_live(), [false, false]);
     assert_eq!(find(&wanted), Vec::<u32>::new());
     assert_eq!(kill_all(&wanted, DEADLINE), Swept::default());
-}
-
-proptest::proptest! {
-    #[test]
-    fn a_cookie_is_found_as_a_whole_entry_of_an_environment_only(
-        entries in proptest::collection::vec("(QUEUE_WORK_INSTANCE|QUEUE_WORK_INSTANCES|X|\\PC{0,3})(=| =|)[a-f:)\n ]{0,6}", 0..8),
-        torn in proptest::prelude::any::<proptest::sample::Index>(),
-    ) {
-        let environ = entries.iter().flat_map(|entry| entry.bytes().chain([0])).collect::<Vec<u8>>();
-        let wanted = entries.iter().find_map(|entry| entry.strip_prefix("QUEUE_WORK_INSTANCE="));
-        proptest::prop_assert_eq!(cookie_of(&environ), wanted.map(str::as_bytes));
-        let _ = cookie_of(&environ[..torn.index(environ.len() + 1)]);
-    }
 }
 
 #[test]
@@ -105,11 +91,7 @@ fn who_starts_a_child_and_ends_while_we_look_leaves_nobody() {
 }
 
 #[test]
-fn only_the_whole_variable_counts() {
-    let cookie_in = |environ: &[u8]| cookie_of(environ).map(<[u8]>::to_vec);
-    assert_eq!(cookie_in(b"A=1\0QUEUE_WORK_INSTANCE=abc:1\0B=2\0"), Some(b"abc:1".to_vec()));
-    assert_eq!(cookie_in(b"A=QUEUE_WORK_INSTANCE=abc\0XQUEUE_WORK_INSTANCE=abc\0"), None);
-    assert_eq!(cookie_in(b"QUEUE_WORK_INSTANCES=abc\0"), None);
+fn only_the_whole_cookie_counts() {
     let instance = Wanted::Instances(vec!["xyz".into(), "abc".into()]);
     assert!(instance.matches_value(b"abc") && instance.matches_value(b"abc:1"));
     assert!(!instance.matches_value(b"abcd") && !instance.matches_value(b"ab") && !instance.matches_value(b"xabc"));
