@@ -58,7 +58,7 @@ impl Master {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.fixed.started_at,
             uptime_s: now.mono.0 as f64 / 1e6,
-            database: self.in_force.config.database.file().to_string_lossy().into_owned(),
+            database: self.in_force.config.database.name().to_string_lossy().into_owned(),
             store: self.fixed.store_id.clone(),
             // A name that is no text cannot be told in JSON.
             config: self.in_force.config.file.clone().filter(|read| read.file.to_str().is_some()),

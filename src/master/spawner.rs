@@ -49,7 +49,7 @@ impl Spawner {
         Self {
             pools: BTreeMap::new(),
             socket: config.socket.clone(),
-            database: config.database.file().into(),
+            database: config.database.name().into(),
             step: Step { session: start_step::has_terminal(), signals: ignored.stay(), ..Step::default() },
             inherited: names
                 .filter(|n| {

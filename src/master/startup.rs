@@ -194,7 +194,7 @@ impl Master {
         self.say(Event::MasterStarted {
             pid: self.fixed.pid,
             generation: self.fixed.generation,
-            database: self.in_force.config.database.file().to_string_lossy().into_owned(),
+            database: self.in_force.config.database.name().to_string_lossy().into_owned(),
             socket: self.in_force.config.socket.to_string_lossy().into_owned(),
             durability: self.in_force.config.durability,
             pools: pools.iter().map(|p| p.settings.name.to_string()).collect(),
@@ -265,7 +265,7 @@ fn listen(
     registry: &Registry,
 ) -> Result<Clients, Failure> {
     let failed = |e: std::io::Error| Failure::Socket { path: socket.clone(), why: e.to_string() };
-    let served = Served::new(database.file(), group).map_err(system("look at the database"))?;
+    let served = Served::new(database.name(), group).map_err(system("look at the database"))?;
     let mail = mail.clone();
     let line_reader = LineReader::start(move |client, bytes, message| {
         mail.send(Inbox::Line(Box::new((client, bytes, message))));
@@ -324,7 +324,7 @@ impl Threads {
             files: config.log_files as usize,
             max_open: super::open_files::open_logs(),
             shared_folder: config.shared_folder,
-            ..logs::Options::new(config.logs_dir.clone(), Owner::of_store(config.database.file()))
+            ..logs::Options::new(config.logs_dir.clone(), Owner::of_store(config.database.name()))
         };
         Ok(Self {
             writer: Writer::start(store, config.durability, move |w| to_writer.send(Inbox::Written(w)))?,

@@ -9,8 +9,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::exam::{Dangers, Exam, StoreSize};
-pub use super::sqlite::{Changes, Lock};
-use super::{Master, Records, Store, StoreError, sqlite};
+pub use super::changes::Changes;
+pub use super::sqlite::Lock;
+use super::{Master, Records, Store, StoreError, postgres, sqlite};
 use crate::model::{StoreUrl, UnixMicros};
 
 /// A store that was named, and is not open yet.
@@ -45,8 +46,8 @@ pub struct Opened {
     pub records: Box<dyn Records + Send>,
     /// Tells when others may have changed something.
     pub changes: Changes,
-    /// Keeps other masters out as long as it lives.
-    pub lock: Lock,
+    /// Keeps other masters out as long as it lives, where there may be no other.
+    pub lock: Option<Lock>,
 }
 
 /// The store with this name. Touches nothing yet.
@@ -56,55 +57,67 @@ pub const fn open(url: &StoreUrl) -> Location<'_> {
 }
 
 impl Location<'_> {
+    /// The file, for what only a file can do.
+    fn database(&self) -> Result<&Path, StoreError> {
+        self.0.file().ok_or_else(|| {
+            let why = "is on a server: copy it with the tools of that, such as `pg_dump` and `pg_restore`";
+            StoreError::Unusable { path: self.0.to_string(), why: why.to_owned() }
+        })
+    }
+
     /// Whether there is one.
     pub fn exists(&self) -> io::Result<bool> {
-        let StoreUrl::File(path) = self.0;
-        path.try_exists()
+        match self.0 {
+            StoreUrl::File(path) => path.try_exists(),
+            StoreUrl::Postgres(_) => Ok(true),
+        }
     }
 
     /// To read the records, beside a master or without one.
     pub fn records(&self) -> Result<Box<dyn Records + Send>, StoreError> {
-        let StoreUrl::File(path) = self.0;
-        sqlite::records(path)
+        match self.0 {
+            StoreUrl::File(path) => sqlite::records(path),
+            StoreUrl::Postgres(server) => postgres::records(server, None),
+        }
     }
 
     /// The same; an answer that takes longer than this fails with [`StoreError::TooLong`].
     pub fn records_within(&self, limit: Duration) -> Result<Box<dyn Records + Send>, StoreError> {
-        let StoreUrl::File(path) = self.0;
-        sqlite::records_within(path, limit)
+        match self.0 {
+            StoreUrl::File(path) => sqlite::records_within(path, limit),
+            StoreUrl::Postgres(server) => postgres::records(server, Some(limit)),
+        }
     }
 
     /// The master that runs on it, if one does; pid 0: not yet written down.
     pub fn holder(&self) -> io::Result<Option<Holder>> {
-        let StoreUrl::File(path) = self.0;
-        sqlite::holder(path)
+        match self.0 {
+            StoreUrl::File(path) => sqlite::holder(path),
+            StoreUrl::Postgres(_) => Ok(None),
+        }
     }
 
     /// What keeps it from being used, or would, if it were not allowed.
     #[must_use]
     pub fn dangers(&self) -> Dangers {
-        let StoreUrl::File(path) = self.0;
-        sqlite::dangers(path)
+        self.0.file().map(sqlite::dangers).unwrap_or_default()
     }
 
     /// The room that it takes on its disk.
     #[must_use]
     pub fn size(&self) -> StoreSize {
-        let StoreUrl::File(path) = self.0;
-        sqlite::size(path)
+        self.0.file().map(sqlite::size).unwrap_or_default()
     }
 
     /// Looks at it, and changes nothing; at its pages for so long at most. It must exist.
     pub fn examine(&self, most: Option<Duration>) -> Result<Exam, StoreError> {
-        let StoreUrl::File(path) = self.0;
-        sqlite::examine(path, most)
+        sqlite::examine(self.database()?, most)
     }
 
     /// Copies all that is committed into a new file, while others go on; what is known of the copy. `said` hears the bytes
     /// that are written.
     pub fn backup(&self, to: &Path, said: sqlite::Progress<'_>) -> Result<Exam, StoreError> {
-        let StoreUrl::File(path) = self.0;
-        sqlite::backup(path, to, said)
+        sqlite::backup(self.database()?, to, said)
     }
 
     /// Puts a copy of another database in the place of this one, on which no master may run; what is known of it, and where
@@ -115,14 +128,15 @@ impl Location<'_> {
         holder: &Holder,
         said: sqlite::Progress<'_>,
     ) -> Result<(Exam, Option<PathBuf>), StoreError> {
-        let StoreUrl::File(path) = self.0;
-        sqlite::restore(path, from, holder, said)
+        sqlite::restore(self.database()?, from, holder, said)
     }
 
     /// To change it while no master runs: see [`StoreError::Held`]. Makes it if it is missing.
     pub fn as_guest(&self, allow: Allow) -> Result<Box<dyn Store>, StoreError> {
-        let StoreUrl::File(path) = self.0;
-        sqlite::as_guest(path, allow)
+        match self.0 {
+            StoreUrl::File(path) => sqlite::as_guest(path, allow),
+            StoreUrl::Postgres(server) => postgres::as_guest(server),
+        }
     }
 
     /// For a master, `holder`, who alone may write from now on. Makes it if it is missing. `lives` tells whether a master on
@@ -133,14 +147,18 @@ impl Location<'_> {
         holder: &Holder,
         lives: &dyn Fn(&Master) -> bool,
     ) -> Result<Opened, StoreError> {
-        let StoreUrl::File(path) = self.0;
-        sqlite::as_master(path, allow, holder, lives)
+        match self.0 {
+            StoreUrl::File(path) => sqlite::as_master(path, allow, holder, lives),
+            StoreUrl::Postgres(server) => postgres::as_master(server),
+        }
     }
 
     /// To write beside everybody, as a program that knows nothing of masters and guests would. For tests and benchmarks.
     #[doc(hidden)]
     pub fn unasked(&self) -> Result<Box<dyn Store>, StoreError> {
-        let StoreUrl::File(path) = self.0;
-        Ok(Box::new(sqlite::SqliteStore::open(path)?))
+        match self.0 {
+            StoreUrl::File(path) => Ok(Box::new(sqlite::SqliteStore::open(path)?)),
+            StoreUrl::Postgres(server) => postgres::as_guest(server),
+        }
     }
 }

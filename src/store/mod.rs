@@ -13,6 +13,7 @@
 //! - Ids are never used twice.
 
 mod boxed;
+mod changes;
 mod error;
 pub mod exam;
 mod filters;
@@ -20,7 +21,9 @@ mod history;
 mod location;
 mod members;
 pub mod memory;
+mod postgres;
 mod records;
+mod relational;
 mod sqlite;
 pub mod writer;
 

@@ -9,7 +9,7 @@ fn without_anything_one_pool_runs_commands_with_the_documented_defaults() {
     let config = &loaded.config;
     assert_eq!(loaded.config.file, None);
     assert_eq!(loaded.warnings, []);
-    assert_eq!(config.database.file(), Path::new("/home/me/.local/state/queue-work/queue-work.db"));
+    assert_eq!(config.database.name(), Path::new("/home/me/.local/state/queue-work/queue-work.db"));
     assert_eq!(config.socket, Path::new("/home/me/.local/state/queue-work/queue-work.db.sock"));
     assert_eq!(config.logs_dir, Path::new("/home/me/.local/state/queue-work/queue-work.db.logs"));
     assert_eq!((config.durability, config.drain), (Durability::Full, false));
@@ -129,7 +129,7 @@ fn paths_in_a_file_are_relative_to_it_and_flags_to_where_one_stands() {
     let loaded = case.load();
     let folder = case.path("config");
     assert_eq!(loaded.config.file.unwrap().file, at(&folder, "queue-work.toml"));
-    assert_eq!(loaded.config.database.file(), case.path("var/q.db"));
+    assert_eq!(loaded.config.database.name(), case.path("var/q.db"));
     assert_eq!(loaded.config.socket, case.path("var/q.db.sock"));
     assert_eq!(loaded.config.logs_dir, at(&folder, "out"));
     let [a, b] = &loaded.config.pools[..] else { panic!() };
@@ -152,7 +152,7 @@ fn the_file_here_is_found_before_the_one_in_the_folder_config() {
 
 #[test]
 fn the_database_is_in_the_state_folder_unless_that_is_relative() {
-    let database = |case: Case| case.load().config.database.file().to_owned();
+    let database = |case: Case| case.load().config.database.name().to_owned();
     assert_eq!(database(Case::empty().env("XDG_STATE_HOME", "/state")), Path::new("/state/queue-work/queue-work.db"));
     let home = Path::new("/home/me/.local/state/queue-work/queue-work.db");
     assert_eq!(database(Case::empty().env("XDG_STATE_HOME", "state")), home);
@@ -164,9 +164,9 @@ fn a_database_is_a_path_or_a_url_in_a_file_a_flag_and_the_environment_alike() {
     let typed = |text: &str| Flags { database: Some(text.into()), ..Flags::default() };
     for (url, path) in [("sqlite:q.db", "q.db"), ("sqlite:/d/q.db", "/d/q.db"), ("sqlite:///d/q.db", "/d/q.db")] {
         let case = Case::new(&format!("database = \"{url}\""));
-        assert_eq!(case.load().config.database.file(), case.path(path));
+        assert_eq!(case.load().config.database.name(), case.path(path));
         let case = case.flags(typed(url)).env("QUEUE_WORK_DATABASE", url);
-        assert_eq!(case.paths().unwrap().database.file(), case.path(path));
+        assert_eq!(case.paths().unwrap().database.name(), case.path(path));
     }
     let refused = |url: &str, why: &str| {
         let in_file = Case::new(&format!("database = \"{url}\"")).errors();
@@ -180,7 +180,7 @@ fn a_database_is_a_path_or_a_url_in_a_file_a_flag_and_the_environment_alike() {
     refused("mysql://h", "`mysql://` is no kind of store that is known");
     refused("sqlite://q.db", "`sqlite://q.db` names a host");
     let case = Case::empty().flags(typed("./sqlite:q.db"));
-    assert_eq!(case.load().config.database.file(), case.path("sqlite:q.db"), "a file may have such a name");
+    assert_eq!(case.load().config.database.name(), case.path("sqlite:q.db"), "a file may have such a name");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn another_database_has_its_own_socket_and_output_folder() {
     let other = Flags { database: Some("b.db".into()), ..Flags::default() };
     let case = Case::new(toml).flags(other.clone());
     let config = case.load().config;
-    assert_eq!((config.database.file(), &*config.socket), (&*case.path("b.db"), &*case.path("b.db.sock")));
+    assert_eq!((config.database.name(), &*config.socket), (&*case.path("b.db"), &*case.path("b.db.sock")));
     assert_eq!(config.logs_dir, case.path("b.db.logs"));
     let case = Case::new("socket = \"a.socket\"\n").flags(other);
     assert_eq!(case.load().config.socket, case.path("a.socket"));
@@ -227,7 +227,7 @@ fn an_inherited_socket_goes_with_its_own_database_and_with_no_other() {
                 case = case.env(SOCKET_DATABASE, of);
             }
             let paths = case.paths().unwrap();
-            let found = (paths.database.file(), &*paths.socket);
+            let found = (paths.database.name(), &*paths.socket);
             assert_eq!(found, (Path::new(database), Path::new(socket)), "{flags:?} {inherited:?}");
         }
     }
@@ -247,7 +247,7 @@ fn a_file_that_is_named_in_a_worker_brings_its_own_database_and_one_that_is_foun
         let case = Case::new(toml).flags(flags).env(SOCKET_DATABASE, inherited);
         let paths = case.paths().unwrap();
         let shown = |p: &Path| p.strip_prefix(case.folder.path()).unwrap_or(p).to_owned();
-        [paths.database.file(), &paths.socket].map(shown)
+        [paths.database.name(), &paths.socket].map(shown)
     };
     assert_eq!(of(found, "/m/q.db"), ["/m/q.db", "/m/s"].map(PathBuf::from));
     assert_eq!(of(named.clone(), "/m/q.db"), ["f.db", "f.sock"].map(PathBuf::from));
@@ -309,7 +309,7 @@ fn the_nearest_file_above_is_found_and_named_in_full_as_far_as_the_home() {
         Config::load(&Flags::default(), &case.environment(), Some(&case.path(folder))).unwrap()
     };
     let above = from("a/b/c", &case);
-    assert_eq!(above.config.database.file(), case.path("a/config/q.db"));
+    assert_eq!(above.config.database.name(), case.path("a/config/q.db"));
     let file = case.path("a/config/queue-work.toml");
     assert_eq!(above.origins.get("database"), format!("file {}:1", file.display()));
     std::fs::remove_file(file).unwrap();

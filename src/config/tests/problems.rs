@@ -269,7 +269,7 @@ fn without_a_home_the_database_must_be_named() {
     case.env.clear();
     assert!(case.errors()[0].starts_with("there is no place for the database: "), "{:?}", case.errors());
     case.flags.database = Some("q.db".into());
-    assert_eq!(case.load().config.database.file(), case.path("q.db"));
+    assert_eq!(case.load().config.database.name(), case.path("q.db"));
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn the_template_without_its_comment_signs_is_valid_too() {
         }
     }
     let config = Case::new(&text).load().config;
-    assert_eq!(config.database.file(), Path::new("/var/lib/queue-work/queue-work.db"));
+    assert_eq!(config.database.name(), Path::new("/var/lib/queue-work/queue-work.db"));
     assert_eq!((config.pools[0].settings.name.as_str(), config.pools[0].protocol_fd), ("mail", Some(3)));
     let schedules: Vec<_> = config.processors.iter().map(|processor| processor.schedule.as_str()).collect();
     assert_eq!(schedules, ["every 5s", "30 2 * * * | @monthly (UTC)"]);

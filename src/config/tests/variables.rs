@@ -13,7 +13,7 @@ fn every_text_may_hold_variables_also_where_a_number_is_wanted() {
     let case = variables.into_iter().fold(Case::new(toml), |case, (name, value)| case.env(name, value));
     let loaded = case.load();
     let config = &loaded.config;
-    assert_eq!(config.database.file(), case.path("data/q.db"));
+    assert_eq!(config.database.name(), case.path("data/q.db"));
     assert_eq!((config.log_files, config.log_file_bytes), (7, 2 << 20));
     assert_eq!((config.defaults.timeout, config.defaults.memory_max), (secs(300), None));
     let pool = &config.pools[0];

@@ -38,8 +38,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::memory::MemoryStore;
+use super::postgres::{self, PostgresRecords, PostgresStore};
 use super::sqlite::{SqliteRecords, SqliteStore};
-use super::{Applied, Master, Membership, Records, Store};
+use super::{Applied, Master, Member, Membership, Records, Store, Tenure};
 use crate::model::after::{After, Parent};
 use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request, Settled};
 use crate::model::shift::{Shift, Waits};
@@ -50,6 +51,8 @@ use crate::model::{
 use crate::store::{JobFilter, RunFilter};
 
 const SECOND: i64 = 1_000_000;
+/// Of members where there are several.
+const LEASE: Duration = Duration::from_secs(30);
 
 /// A store under test, with a clock of its own.
 struct Kit {
@@ -58,8 +61,10 @@ struct Kit {
     connect: Box<dyn Fn() -> Box<dyn Store>>,
     batch: u64,
     now: i64,
+    mono: Mono,
     /// Of the last batch.
     settled: Settled,
+    tenure: Tenure,
     /// Removed with the kit.
     _dir: Option<tempfile::TempDir>,
 }
@@ -71,6 +76,14 @@ fn sqlite() -> Kit {
     let records = SqliteRecords::open(&path).unwrap();
     let connect = Box::new(move || Box::new(SqliteStore::open(&path).unwrap()) as Box<dyn Store>);
     Kit::new(Box::new(store), Box::new(records), connect, Some(dir)).joined()
+}
+
+fn postgres() -> Kit {
+    let url = postgres::server::new_url();
+    let store = PostgresStore::open(&url, LEASE).unwrap();
+    let records = PostgresRecords::open(&url, None).unwrap();
+    let connect = Box::new(move || Box::new(PostgresStore::open(&url, LEASE).unwrap()) as Box<dyn Store>);
+    Kit::new(Box::new(store), Box::new(records), connect, None).joined()
 }
 
 fn memory() -> Kit {
@@ -117,11 +130,11 @@ impl Kit {
         connect: Box<dyn Fn() -> Box<dyn Store>>,
         dir: Option<tempfile::TempDir>,
     ) -> Self {
-        Self { store, records, connect, batch: 0, now: 1_700_000_000 * SECOND, settled: Settled::default(), _dir: dir }
+        Self { store, records, connect, batch: 0, now: 1_700_000_000 * SECOND, mono: Mono(1), settled: Settled::default(), tenure: Tenure::Exclusive, _dir: dir }
     }
 
     fn joined(mut self) -> Self {
-        self.join(1);
+        self.tenure = self.join(1).tenure;
         self
     }
 
@@ -143,13 +156,24 @@ impl Kit {
         self.store.join(&master(pid), at).unwrap()
     }
 
+    /// The members that are dead, after a time in which this one alone has said that it lives.
+    fn gone(&mut self) -> Vec<Member> {
+        let step = LEASE / 3;
+        for _ in 0..=4 {
+            self.mono = Mono(self.mono.0 + step.as_micros() as u64);
+            self.store.renew(self.mono).unwrap();
+            self.store.dead(self.mono).unwrap();
+        }
+        self.store.dead(self.mono).unwrap()
+    }
+
     fn dead(&mut self) -> Vec<Master> {
-        self.store.dead(Mono(0)).unwrap().into_iter().map(|member| member.master).collect()
+        self.gone().into_iter().map(|member| member.master).collect()
     }
 
     /// Takes over from all that are dead; how many jobs were released.
     fn recover(&mut self) -> u64 {
-        let (at, dead) = (self.at(), self.store.dead(Mono(0)).unwrap());
+        let (at, dead) = (self.at(), self.gone());
         dead.into_iter().map(|member| self.store.recover(member.generation, at).unwrap().released).sum()
     }
 
@@ -286,6 +310,7 @@ impl Kit {
 macro_rules! suite {
     ($($topic:ident: $($case:ident),+;)+) => {
         mod on_sqlite { $($(#[test] fn $case() { super::$topic::$case(&mut super::sqlite()); })+)+ }
+        mod on_postgres { $($(#[test] fn $case() { super::$topic::$case(&mut super::postgres()); })+)+ }
         mod on_memory { $($(#[test] fn $case() { super::$topic::$case(&mut super::memory()); })+)+ }
     };
 }
@@ -293,9 +318,20 @@ macro_rules! suite {
 /// Runs each case with two masters at once, over each store that several can have.
 macro_rules! suite_of_two {
     ($($case:ident),+) => {
+        mod two_on_postgres { $(#[test] fn $case() { super::two_masters::$case(super::two_masters::on_postgres()); })+ }
         mod two_on_memory { $(#[test] fn $case() { super::two_masters::$case(super::two_masters::on_memory()); })+ }
     };
 }
+
+/// Runs each case over each store that is of one master alone.
+macro_rules! suite_alone {
+    ($($case:ident),+) => {
+        mod alone_on_sqlite { $(#[test] fn $case() { super::life::$case(&mut super::sqlite()); })+ }
+        mod alone_on_memory { $(#[test] fn $case() { super::life::$case(&mut super::memory()); })+ }
+    };
+}
+
+suite_alone! { a_superseded_master_is_refused_everything }
 
 suite_of_two! {
     a_job_is_claimed_by_one_of_them, only_the_jobs_of_a_dead_one_are_released, one_that_was_taken_over_begins_anew,
@@ -356,7 +392,7 @@ suite! {
     processor_runs: every_way_a_job_ends_ends_its_run_once, a_run_stays_open_while_its_job_is_tried_again,
         a_run_outside_ends_once, the_newest_run_and_those_that_are_open_stay, runs_of_processors_are_listed_by_filter;
     life: a_generation_that_did_not_end_is_found_crashed, generations_that_nobody_recovered_are_all_found_crashed,
-        a_superseded_master_is_refused_everything, a_batch_is_applied_once, recovery_gives_back_what_was_running,
+        a_batch_is_applied_once, recovery_gives_back_what_was_running,
         recovery_goes_on_until_nothing_is_left, a_unique_key_is_held_through_two_hundred_deaths,
         recovery_ends_the_workers_that_were_left, ids_go_on_after_a_restart, workers_are_on_record, the_answers_of_a_batch_survive_an_unknown_commit;
     prune: what_is_past_its_time_goes_and_the_rest_stays, pruning_goes_in_small_steps, a_step_past_what_stays_says_that_there_may_be_more,

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::Generation;
 use crate::store::{Duty, StoreError, Tenure};
 
-const LEASE_S: u64 = 30;
+const LEASE_S: u64 = LEASE.as_secs();
 
 /// Two members of one store; both clocks show the same.
 pub(super) struct Two {
@@ -16,13 +16,26 @@ pub(super) struct Two {
 }
 
 pub(super) fn on_memory() -> Two {
-    let store = MemoryStore::shared(Duration::from_secs(LEASE_S));
+    let store = MemoryStore::shared(LEASE);
     let kit = |root: &MemoryStore| {
         let (records, root) = (root.connect(), root.connect());
         let store = root.connect();
         Kit::new(Box::new(store), Box::new(records), Box::new(move || Box::new(root.connect())), None)
     };
-    let (mut a, mut b) = (kit(&store), kit(&store));
+    both(kit(&store), kit(&store))
+}
+
+pub(super) fn on_postgres() -> Two {
+    let url = postgres::server::new_url();
+    let open = |url: &str| Box::new(PostgresStore::open(url, LEASE).unwrap()) as Box<dyn Store>;
+    let kit = |url: String| {
+        let (store, records) = (open(&url), PostgresRecords::open(&url, None).unwrap());
+        Kit::new(store, Box::new(records), Box::new(move || open(&url)), None)
+    };
+    both(kit(url.clone()), kit(url))
+}
+
+fn both(mut a: Kit, mut b: Kit) -> Two {
     let join = |kit: &mut Kit, host: &str, pid| {
         let at = kit.at();
         kit.store.join(&Master { host: host.to_owned(), ..master(pid) }, at).unwrap()

@@ -19,7 +19,7 @@ fn now() -> UnixMicros {
     UnixMicros(1_700_000_000_000_000)
 }
 
-pub(super) fn master() -> Master {
+pub(in crate::store) fn master() -> Master {
     Master {
         host: String::new(),
         pid: 1,

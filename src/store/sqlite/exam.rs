@@ -53,7 +53,7 @@ pub(in crate::store) fn examine(path: &Path, most: Option<Duration>) -> Result<E
     };
     // Where these cannot be read, the look through the pages says why.
     if exam.schema == migrate::KNOWN {
-        exam.unended = generations::unended(&conn).unwrap_or_default();
+        exam.unended = generations::unended((&conn).into()).unwrap_or_default();
         exam.last_at = conn.query_row(LAST_AT, [], |row| row.get::<_, Option<i64>>(0)).ok().flatten().map(UnixMicros);
     }
     within(most, &conn, |conn| look_through(conn, &mut exam)).map_err(worded)?;

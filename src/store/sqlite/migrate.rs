@@ -67,8 +67,8 @@ fn migrations() -> Migrations<'static> {
 fn finish(tx: &Transaction<'_>, name: &str, number: i64) -> Result<(), HookError> {
     not_yet(tx, number)?;
     match name {
-        "0011_lists.sql" => Ok(ended::write_fingerprints(tx)?),
-        "0014_failures.sql" => Ok(failures::write_those_of_dead(tx)?),
+        "0011_lists.sql" => Ok(ended::write_fingerprints((&**tx).into())?),
+        "0014_failures.sql" => Ok(failures::write_those_of_dead((&**tx).into())?),
         _ => Ok(()),
     }
 }
@@ -135,7 +135,7 @@ pub(super) fn is_older(conn: &Connection, path: &Path) -> Result<bool, StoreErro
 }
 
 /// Applies what is missing, in one exclusive transaction.
-pub(super) fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
     loop {
         let found = version(conn).map_err(|e| map(path, &e))?;
         refuse_newer(path, found)?;

@@ -6,96 +6,56 @@
 //! [`Store::reopen`].
 
 mod access;
-mod after;
-mod apply;
-mod audit;
-mod autoscale_log;
 mod backup;
-mod batch;
-mod batch_list;
-mod batches;
-mod bulk;
-mod bulk_links;
-mod call_log;
 mod changes;
 mod checkpoint;
-mod claim;
-mod codes;
 mod content;
 mod create;
 #[cfg(test)]
-mod damage_tests;
+pub(super) mod damage_tests;
 mod database_lock;
-mod ended;
 mod error;
 mod exam;
-mod failures;
 mod faults;
 mod file_checks;
 mod file_loss;
 mod files;
-mod finish;
-mod forget;
-mod generations;
-mod history;
+pub(super) mod functions;
 mod identity;
-mod job_list;
-#[cfg(test)]
-mod job_list_tests;
-mod job_row;
-mod key_lanes;
-mod key_limits;
-mod key_list;
-mod lanes;
-mod limits;
-mod link_bounds;
 mod lock_file;
-mod migrate;
-mod names;
+mod members;
+pub(super) mod migrate;
 mod open;
 #[cfg(test)]
 mod open_tests;
 mod opening;
-mod operations;
-mod operator;
-mod paused_keys;
-mod processor_row;
-mod processors;
-mod prune;
-mod push;
-mod read;
-mod ready_list;
 mod remote_fs;
+mod records;
 mod roles;
-mod rollups;
-mod run_index;
-mod run_row;
 mod seal;
 mod shared;
-mod shift;
 mod sql;
 mod stale;
-#[cfg(test)]
-mod statement_tests;
 mod sync;
-mod table_rows;
-mod totals;
-mod walk;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use self::batch::{Batch, High};
 use self::content::{Content, Overwritten};
 use self::database_lock::Handle;
 use self::faults::What;
 use self::files::{Fate, Files, log_path};
-use self::generations::refuse;
-use self::names::Names;
+use self::members::refuse;
 use self::open::Missing;
-use self::run_index::Blocks;
+use super::relational::batch::{self, Batch, High};
+use super::relational::conn::Conn;
+use super::relational::generations;
+use super::relational::names::{self, Names};
+use super::relational::run_index::{self, Blocks};
+use super::relational::sql::{GENERATION_END, NEXT_DUE};
+use super::relational::{bulk, ended, failures, totals};
 use super::{Applied, DiskSync, Master, Member, Membership, News, Recovered, Store, StoreError};
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Change, Op};
@@ -105,14 +65,14 @@ pub(super) use self::backup::{Progress, backup, restore};
 pub use self::changes::Changes;
 pub(super) use self::exam::{dangers, examine, size};
 pub use self::lock_file::Lock;
-pub(super) use self::read::SqliteRecords;
+pub(super) use self::records::SqliteRecords;
 pub(super) use self::roles::{as_guest, as_master, holder, records, records_within};
 use self::shared::SharedRecords;
 
 /// The writing connection to a database file.
 #[derive(Debug)]
 pub(super) struct SqliteStore {
-    conn: Connection,
+    pub(super) conn: Connection,
     path: PathBuf,
     /// Connection for reading the records.
     records: SharedRecords,
@@ -164,18 +124,18 @@ impl SqliteStore {
     fn transaction<T>(
         &mut self,
         at: UnixMicros,
-        check: impl FnOnce(&Connection) -> Result<(), StoreError>,
+        check: impl FnOnce(Conn<'_>) -> Result<(), StoreError>,
         work: impl FnOnce(&mut Batch<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         self.usable()?;
         self.command("BEGIN IMMEDIATE").map_err(|e| error::map(&self.path, &e))?;
-        let result = check(&self.conn).and_then(|()| {
-            let generation = self.generation.map_or(0, |g| g.0);
+        let result = check((&self.conn).into()).and_then(|()| {
+            let (generation, conn) = (self.generation.map_or(0, |g| g.0), Conn::from(&self.conn));
             let (names, blocks, high) = (&mut self.names, &mut self.blocks, &mut self.high);
-            if names.begin(&self.conn).map_err(|e| error::map(&self.path, &e))? {
+            if names.begin(conn).map_err(|e| error::map(&self.path, &e))? {
                 blocks.clear();
             }
-            let mut batch = Batch::new(&self.conn, (names, blocks, high), generation, at);
+            let mut batch = Batch::new(conn, (names, blocks, high), generation, at);
             work(&mut batch).map_err(|e| error::map(&self.path, &e))
         });
         if result.is_err() {
@@ -237,7 +197,7 @@ impl Store for SqliteStore {
             |_| Ok(()),
             |batch| {
                 copied.map_or(Ok(()), |living| identity::renew(batch.conn, file, &living))?;
-                let (membership, high) = generations::begin(batch.conn, master, at)?;
+                let (membership, high) = members::begin(batch.conn, master, at)?;
                 batch.add_mark(&master.mark(at))?;
                 Ok((membership, high))
             },
@@ -253,11 +213,11 @@ impl Store for SqliteStore {
 
     fn leave(&mut self, at: UnixMicros) -> Result<(), StoreError> {
         while self.step(What::End, at, |batch| batch.count_left(batch.generation, batch.generation))? > 0 {}
-        self.step(What::End, at, |batch| batch.run(sql::GENERATION_END, (batch.generation, at.0))).map(drop)
+        self.step(What::End, at, |batch| batch.run(GENERATION_END, (batch.generation, at.0))).map(drop)
     }
 
     fn dead(&mut self, _now: Mono) -> Result<Vec<Member>, StoreError> {
-        let unended = generations::unended(&self.conn).map_err(|e| error::map(&self.path, &e))?;
+        let unended = generations::unended((&self.conn).into()).map_err(|e| error::map(&self.path, &e))?;
         let others = unended.into_iter().map(|last| Member { generation: last.generation, master: last.master });
         Ok(others.filter(|member| self.generation.is_none_or(|ours| member.generation < ours)).collect())
     }
@@ -268,13 +228,13 @@ impl Store for SqliteStore {
             return Ok(recovered);
         }
         loop {
-            let released = self.step(What::Recovery, at, |batch| batch.release_left(dead))?;
+            let released = self.step(What::Recovery, at, |batch| batch.release_left(Generation(0), dead))?;
             recovered.released += released as u64;
             if released == 0 {
                 break;
             }
         }
-        while self.step(What::Recovery, at, |batch| batch.end_left(dead))? > 0 {}
+        while self.step(What::Recovery, at, |batch| batch.end_left(Generation(0), dead))? > 0 {}
         while self.step(What::Recovery, at, |batch| batch.count_left(0, dead.0))? > 0 {}
         self.step(What::Recovery, at, |batch| batch.end_lives(dead))?;
         Ok(recovered)
@@ -288,7 +248,7 @@ impl Store for SqliteStore {
         let _writing = if self.guest.is_some() { Some(self.handle.hold_shared()?) } else { None };
         self.check_files()?;
         self.pace_syncs(ops)?;
-        let check = |conn: &Connection| if number == 0 { Ok(()) } else { refuse(conn, &path, generation, number) };
+        let check = |conn: Conn<'_>| if number == 0 { Ok(()) } else { refuse(conn, &path, generation, number) };
         let applied = self.transaction(at, check, |batch| batch.apply_all(number, ops))?;
         match self.commit(What::Batch(ops)).and_then(|()| self.still_there()) {
             Ok(()) => {
@@ -313,16 +273,16 @@ impl Store for SqliteStore {
 
     fn bulks(&mut self) -> Result<Vec<OpenBulk>, StoreError> {
         self.usable()?;
-        bulk::all(&self.conn).map_err(|e| error::map(&self.path, &e))
+        bulk::all((&self.conn).into()).map_err(|e| error::map(&self.path, &e))
     }
 
     fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError> {
-        let read = || self.conn.prepare_cached(sql::NEXT_DUE)?.query_row([], |row| row.get::<_, Option<i64>>(0));
+        let read = || self.conn.prepare_cached(NEXT_DUE)?.query_row([], |row| row.get::<_, Option<i64>>(0));
         Ok(read().map_err(|e| error::map(&self.path, &e))?.map(UnixMicros))
     }
 
     fn totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
-        totals::read(&self.conn).map_err(|e| error::map(&self.path, &e))
+        totals::read((&self.conn).into()).map_err(|e| error::map(&self.path, &e))
     }
 
     fn news(&mut self) -> Result<News, StoreError> {
@@ -363,7 +323,7 @@ impl Store for SqliteStore {
 
     fn is_applied(&mut self, number: u64) -> Result<bool, StoreError> {
         self.usable()?;
-        match refuse(&self.conn, &self.path, self.generation, number) {
+        match refuse((&self.conn).into(), &self.path, self.generation, number) {
             Ok(()) => Ok(false),
             Err(StoreError::AlreadyApplied) => Ok(true),
             Err(error) => Err(error),

@@ -16,6 +16,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::database_lock::Handle;
 use super::files::{self, Identity};
 use super::{SqliteStore, backup, create, error::map, identity, migrate, names, sql};
+use crate::store::relational::conn::Row;
 use crate::store::StoreError;
 
 /// "QWRK", as in `migrations/0001_core.sql`.
@@ -76,7 +77,7 @@ pub(super) fn writer(handle: &Handle, path: &Path, missing: Missing) -> Result<C
     if files::identity(path) != Some(handle.identity()) {
         return Err(StoreError::Gone { path: path.display().to_string() });
     }
-    identity::belong(&conn, handle.identity()).map_err(|e| map(path, &e))?;
+    identity::belong((&conn).into(), handle.identity()).map_err(|e| map(path, &e))?;
     Ok(conn)
 }
 
@@ -85,7 +86,7 @@ pub(super) fn fill(path: &Path, identity: Identity) -> Result<(), StoreError> {
     let mut conn = connect(path)?;
     set_up(&conn, path)?;
     migrate::migrate(&mut conn, path)?;
-    identity::belong(&conn, identity).map_err(|e| map(path, &e))?;
+    identity::belong((&conn).into(), identity).map_err(|e| map(path, &e))?;
     conn.close().map_err(|(_, e)| map(path, &e))
 }
 
@@ -177,7 +178,7 @@ fn keep_plans(conn: &Connection) -> rusqlite::Result<()> {
 /// Every table and index as it is written down in the database.
 pub(super) fn tables(conn: &Connection) -> rusqlite::Result<BTreeSet<(String, String)>> {
     let mut statement = conn.prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema")?;
-    statement.query_map([], |row| Ok((names::text(row, 0)?, names::text(row, 1)?)))?.collect()
+    statement.query_map([], |row| Ok((names::text(&Row::Sqlite(row), 0)?, names::text(&Row::Sqlite(row), 1)?)))?.collect()
 }
 
 fn exists(path: &Path, doing: &'static str, if_not: &str) -> Result<(), StoreError> {

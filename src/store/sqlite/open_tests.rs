@@ -7,6 +7,8 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::{SqliteRecords, SqliteStore};
+use crate::store::relational::job_list;
+use crate::store::relational::read::Asks as _;
 use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request};
 use crate::model::{Detail, NewJob, Outcome, QueueName, Takes, UnixMicros, WorkerId};
 use crate::store::{JobFilter, Master, Records, Store, StoreError};
@@ -158,7 +160,7 @@ fn a_reader_in_the_same_process_does_not_keep_the_writer_in_files_without_a_name
         let (_dir, path) = place();
         let mut store = SqliteStore::open(&path).unwrap();
         let records = store.records();
-        let count = || records.ask(|records| records.jobs(&JobFilter::default())).unwrap().len();
+        let count = || records.clone().jobs(&JobFilter::default()).unwrap().len();
         store.apply(0, &[push()], UnixMicros(1)).unwrap();
         assert_eq!(count(), 1);
         let lost = path.with_file_name(format!("q.db{ending}"));
@@ -180,14 +182,14 @@ fn a_writer_that_opens_anew_does_not_wait_for_a_long_answer_which_is_given_all_t
     let (begun, begins) = std::sync::mpsc::channel();
     let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
     let asking = std::thread::spawn(move || {
-        let mut times = 0;
-        records.ask(|records| {
-            times += 1;
+        let times = std::cell::Cell::new(0);
+        records.ask(|conn| {
+            times.set(times.get() + 1);
             begun.send(()).unwrap();
-            if times == 1 {
-                records.worded(|conn| conn.query_row(endless, [], |row| row.get::<_, i64>(0)))?;
+            if times.get() == 1 {
+                conn.prepare_cached(endless)?.query_row([], |row| row.get::<_, i64>(0))?;
             }
-            Ok((times, records.jobs(&JobFilter::default())?.len()))
+            Ok((times.get(), job_list::jobs(conn, &JobFilter::default())?.len()))
         })
     });
     begins.recv().unwrap();

@@ -55,7 +55,8 @@ pub(in crate::store) fn as_master(
     store.check()?;
     store.refuse_living(lives)?;
     let records = Box::new(store.records());
-    Ok(Opened { store: Box::new(store), records, changes: Changes::of(path, allow.network_fs), lock })
+    let changes = crate::store::Changes::File(Changes::of(path, allow.network_fs));
+    Ok(Opened { store: Box::new(store), records, changes, lock: Some(lock) })
 }
 
 fn refuse_unsafe(path: &Path, allow: Allow) -> Result<(), StoreError> {

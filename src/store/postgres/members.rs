@@ -1,0 +1,131 @@
+//! Members of a store: their generations, their signs of life, and taking over from one that is silent.
+//!
+//! A member is dead to another that has not seen its beat change for a whole lease on its own monotonic clock, in which it
+//! renewed in time itself; no clocks are compared. Invariants: a generation is given once; from the moment in which a member is
+//! taken (`generations.taken`) it is refused everything, and whoever finds it so may finish what the taker began.
+
+use std::time::Duration;
+
+use rusqlite::Result;
+
+use super::Found;
+use crate::model::{Generation, UnixMicros, WorkerId};
+use crate::store::relational::conn::{Conn, Row};
+use crate::store::relational::read::store_id;
+use crate::store::relational::{rollups, sql};
+use crate::store::{Duty, Master, Member, Membership, Tenure};
+
+/// Each member has so many bits of worker ids of its own, which is more than it can start.
+const WORKER_BITS: u32 = 32;
+/// By how much of a lease a transaction may stand still: then the server ends it.
+pub(super) const STUCK: u32 = 3;
+
+/// One row each, by their keys; all of the few rows of members that live.
+const FOUND: &str = "SELECT (SELECT batch FROM generations WHERE generation = ?1 AND ended_at IS NULL AND taken = 0), \
+     coalesce((SELECT max(generation) FROM generations), 0), (SELECT last_value FROM run_ids), \
+     EXISTS (SELECT 1 FROM generations WHERE ended_at IS NULL AND generation <> ?1)";
+/// No table.
+const RUN_HIGH_KEEP: &str = "SELECT setval('run_ids', ?1)";
+/// `generations.generation`; once per start.
+const ADD: &str = "INSERT INTO generations (generation, pid, pid_start, boot_id, cookie, version, started_at, run_high, \
+     worker_high, host, backend) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, pg_backend_pid())";
+/// One row.
+const NEXT: &str = "SELECT nextval('generation_ids')";
+/// `beats.generation`.
+const BEAT_ADD: &str = "INSERT INTO beats (generation, beat) VALUES (?1, 0)";
+/// `beats.generation`.
+const BEAT_DELETE: &str = "DELETE FROM beats WHERE generation = ?1";
+/// `beats.generation`, `generations.generation`.
+const RENEW: &str = "UPDATE beats SET beat = beat + 1 WHERE generation = ?1 AND EXISTS \
+     (SELECT 1 FROM generations WHERE generation = ?1 AND ended_at IS NULL AND taken = 0)";
+/// `generations_living`, then `beats.generation`.
+const OTHERS: &str = "SELECT g.generation, g.pid, g.pid_start, g.boot_id, g.cookie, g.version, g.host, b.beat, g.taken \
+     FROM generations g CROSS JOIN beats b ON b.generation = g.generation WHERE g.ended_at IS NULL AND g.generation <> ?1 \
+     ORDER BY g.generation";
+/// `generations.generation`, `beats.generation`.
+const TAKE: &str = "UPDATE generations SET taken = 1 WHERE generation = ?1 AND ended_at IS NULL AND (taken = 1 OR \
+     (SELECT beat FROM beats WHERE generation = ?1) = ?2)";
+/// One row for each duty, and `generations.generation`.
+const LEAD: &str = "INSERT INTO duties (duty, generation) VALUES (?1, ?2) ON CONFLICT (duty) DO UPDATE SET \
+     generation = excluded.generation WHERE duties.generation = excluded.generation OR NOT EXISTS \
+     (SELECT 1 FROM generations WHERE generation = duties.generation AND ended_at IS NULL AND taken = 0)";
+
+/// Another member, as it is on record.
+pub(super) struct Other {
+    pub(super) member: Member,
+    pub(super) beat: i64,
+    /// Somebody has begun to take over from it.
+    pub(super) is_taken: bool,
+}
+
+/// What there is when a transaction of this generation begins.
+pub(super) fn found(conn: Conn<'_>, ours: i64) -> Result<Found> {
+    conn.prepare_cached(FOUND)?.query_row([ours], |row| {
+        Ok(Found { batch: row.get(0)?, last: row.get(1)?, run_high: row.get(2)?, others: row.get(3)? })
+    })
+}
+
+/// Not undone with the transaction, so that no run id is given twice.
+pub(super) fn keep_run_high(conn: Conn<'_>, high: i64) -> Result<()> {
+    conn.prepare_cached(RUN_HIGH_KEEP)?.query_row([high], |_| Ok(()))
+}
+
+/// Adds a member.
+pub(super) fn join(conn: Conn<'_>, master: &Master, at: UnixMicros, lease: Duration) -> Result<Membership> {
+    let generation: i64 = conn.prepare_cached(NEXT)?.query_row([], |row| row.get(0))?;
+    let first_worker = generation << WORKER_BITS;
+    conn.prepare_cached(ADD)?.execute((
+        generation,
+        master.pid,
+        master.pid_start as i64,
+        &master.boot_id,
+        &master.cookie,
+        &master.version,
+        at.0,
+        first_worker - 1,
+        &master.host,
+    ))?;
+    conn.prepare_cached(BEAT_ADD)?.execute([generation])?;
+    let high = found(conn, generation)?.run_high;
+    conn.prepare_cached(rollups::COUNTED_ADD)?.execute((generation, high))?;
+    let (generation, first_worker) = (Generation(generation), WorkerId(first_worker));
+    Ok(Membership { generation, first_worker, tenure: Tenure::Lease(lease), store: store_id(conn)? })
+}
+
+/// Says that a member lives; false: it is none any more.
+pub(super) fn renew(conn: Conn<'_>, ours: Generation) -> Result<bool> {
+    conn.prepare_cached(RENEW)?.execute([ours.0]).map(|changed| changed == 1)
+}
+
+/// The other members, oldest first.
+pub(super) fn others(conn: Conn<'_>, ours: Generation) -> Result<Vec<Other>> {
+    let read = |row: &Row<'_>| {
+        let master = Master {
+            pid: row.get(1)?,
+            pid_start: row.get::<_, i64>(2)? as u64,
+            boot_id: row.get(3)?,
+            cookie: row.get(4)?,
+            version: row.get(5)?,
+            host: row.get(6)?,
+        };
+        let member = Member { generation: Generation(row.get(0)?), master };
+        Ok(Other { member, beat: row.get(7)?, is_taken: row.get(8)? })
+    };
+    conn.prepare_cached(OTHERS)?.query_map([ours.0], read)?.collect()
+}
+
+/// Begins to take over from a member that has not renewed since this beat; 0: it has.
+pub(super) fn take(conn: Conn<'_>, dead: Generation, beat: i64) -> Result<usize> {
+    conn.prepare_cached(TAKE)?.execute((dead.0, beat))
+}
+
+/// Whether a member has a duty, which it takes if nobody else has.
+pub(super) fn lead(conn: Conn<'_>, duty: Duty, ours: Generation) -> Result<bool> {
+    conn.prepare_cached(LEAD)?.execute((duty as i64, ours.0)).map(|changed| changed == 1)
+}
+
+/// A member is over.
+pub(super) fn end(conn: Conn<'_>, generation: i64, at: UnixMicros) -> Result<usize> {
+    conn.prepare_cached(BEAT_DELETE)?.execute([generation])?;
+    conn.prepare_cached(sql::GENERATION_END)?.execute((generation, at.0))
+}

@@ -1,0 +1,404 @@
+//! The store in PostgreSQL, for masters on several hosts.
+//!
+//! The rows and the statements are those of SQLite (`store::relational`). Here is what is different on a server: connections
+//! ([`connection`]), how statements are worded ([`dialect`]), that members come and go ([`members`]), and how they hear of each
+//! other ([`news`]).
+//!
+//! Invariants:
+//! - One transaction writes at a time: each holds the advisory lock of its store from its first statement to its commit. So
+//!   everything that is read in one holds until it ends, ids are given out in the order of commits, and two batches cannot
+//!   deadlock. A member that stops in the middle of one is thrown out by the server after [`members::STUCK`].
+//! - A member that was taken over is refused everything, in the transaction that it asks in.
+//! - After a commit that may have taken place nothing is written before [`Store::reopen`].
+
+mod connection;
+mod dialect;
+mod error;
+mod members;
+mod news;
+mod open;
+mod pulse;
+mod records;
+#[cfg(test)]
+pub(super) mod server;
+#[cfg(test)]
+mod statement_tests;
+mod value;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rusqlite::Result as SqlResult;
+
+pub(super) use self::connection::{Connection, Row, Rows, Snapshot, Statement};
+use self::open::Server;
+pub(super) use self::pulse::Pulse;
+use self::pulse::Shared;
+pub(super) use self::records::PostgresRecords;
+use super::relational::batch::{Batch, High};
+use super::relational::conn::Conn;
+use super::relational::names::Names;
+use super::relational::run_index::Blocks;
+use super::relational::{bulk, sql, totals};
+use super::{
+    Applied, Changes, Duty, Master, Member, Membership, News, Opened, Records, Recovered, Store, StoreError,
+};
+use crate::model::bulk::OpenBulk;
+use crate::model::change::{Change, Op};
+use crate::model::store_url::ServerUrl;
+use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
+
+/// The writing connection to a server.
+#[derive(Debug)]
+pub(super) struct PostgresStore {
+    server: Server,
+    conn: Connection,
+    names: Names,
+    blocks: Blocks,
+    high: High,
+    generation: Option<Generation>,
+    /// A commit failed: whether it took place is unknown. Or the connection is gone.
+    broken: bool,
+    /// Results computed before the commit that failed.
+    pending: Option<(u64, Applied)>,
+    /// What the thread knows that says that this member lives.
+    pulse: Arc<Shared>,
+    /// Beats of the others, and since when each is the same.
+    beats: BTreeMap<i64, (i64, Mono)>,
+    /// The last news that was heard.
+    heard: i64,
+    /// The transaction tells others something.
+    has_told: bool,
+}
+
+/// What a transaction finds when it begins.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    /// The last batch of this member; `None`: it is none, or was taken over.
+    batch: Option<i64>,
+    /// The last member that joined.
+    last: i64,
+    run_high: i64,
+    /// Whether there are members other than this one.
+    others: bool,
+}
+
+/// How long a member lives without a word, if nothing else is said.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// To read a store; an answer may take so long.
+pub(super) fn records(url: &ServerUrl, limit: Option<Duration>) -> Result<Box<dyn Records + Send>, StoreError> {
+    Ok(Box::new(PostgresRecords::open(&url.url, limit)?))
+}
+
+/// To write to it as no member.
+pub(super) fn as_guest(url: &ServerUrl) -> Result<Box<dyn Store>, StoreError> {
+    Ok(Box::new(PostgresStore::open(&url.url, LEASE)?))
+}
+
+/// To be one of its masters.
+pub(super) fn as_master(url: &ServerUrl) -> Result<Opened, StoreError> {
+    let store = PostgresStore::open(&url.url, LEASE)?;
+    let records = records(url, None)?;
+    let changes = Changes::Server(Pulse::start(store.server.clone(), Arc::clone(&store.pulse))?);
+    Ok(Opened { store: Box::new(store), records, changes, lock: None })
+}
+
+impl PostgresStore {
+    /// Connects, makes the tables if they are missing, and brings them to the newest schema.
+    pub(super) fn open(url: &str, lease: Duration) -> Result<Self, StoreError> {
+        let server = Server::new(url, lease)?;
+        let conn = server.prepare()?;
+        let mut store = Self {
+            server,
+            conn,
+            names: Names::default(),
+            blocks: Blocks::default(),
+            high: High::default(),
+            generation: None,
+            broken: false,
+            pending: None,
+            pulse: Arc::default(),
+            beats: BTreeMap::new(),
+            heard: 0,
+            has_told: false,
+        };
+        store.heard = store.read(news::last)?;
+        Ok(store)
+    }
+
+    /// Asks outside of a transaction.
+    fn read<T>(&self, question: impl FnOnce(Conn<'_>) -> SqlResult<T>) -> Result<T, StoreError> {
+        self.usable()?;
+        question(Conn::Postgres(&self.conn)).map_err(|e| self.map(&e))
+    }
+
+    fn map(&self, error: &rusqlite::Error) -> StoreError {
+        error::map(&self.server.shown, error)
+    }
+
+    fn usable(&self) -> Result<(), StoreError> {
+        if self.broken || self.conn.is_closed() {
+            return Err(StoreError::Io("the connection to the server is lost".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Runs `work` in one transaction, the only one that writes, after `check` of what it finds; nothing stays if anything
+    /// fails.
+    fn transaction<T>(
+        &mut self,
+        at: UnixMicros,
+        check: impl FnOnce(Found) -> Result<(), StoreError>,
+        work: impl FnOnce(&mut Batch<'_>) -> SqlResult<T>,
+    ) -> Result<T, StoreError> {
+        self.usable()?;
+        let result = self.begun(at, check, work);
+        if result.is_err() {
+            self.roll_back();
+        }
+        result
+    }
+
+    fn begun<T>(
+        &mut self,
+        at: UnixMicros,
+        check: impl FnOnce(Found) -> Result<(), StoreError>,
+        work: impl FnOnce(&mut Batch<'_>) -> SqlResult<T>,
+    ) -> Result<T, StoreError> {
+        let map = |e: rusqlite::Error| error::map(&self.server.shown, &e);
+        self.conn.begin(&self.server.lock).map_err(map)?;
+        let generation = self.generation.map_or(0, |ours| ours.0);
+        let conn = Conn::Postgres(&self.conn);
+        let found = members::found(conn, generation).map_err(map)?;
+        check(found)?;
+        self.high.run = self.high.run.max(found.run_high);
+        let before = self.high.run;
+        if self.names.begin(conn).map_err(map)? {
+            self.blocks.clear();
+        }
+        let mut batch = Batch::new(conn, (&mut self.names, &mut self.blocks, &mut self.high), generation, at);
+        batch.tells = found.others;
+        let done = work(&mut batch).map_err(map)?;
+        let told = std::mem::take(&mut batch.news);
+        drop(batch);
+        self.has_told = news::tell(conn, generation, &told).map_err(map)?;
+        if self.high.run > before {
+            members::keep_run_high(conn, self.high.run).map_err(map)?;
+        }
+        Ok(done)
+    }
+
+    /// The error that led here is the one to report, so one of the rollback only asks for a reopen.
+    fn roll_back(&mut self) {
+        self.names.clear();
+        self.blocks.clear();
+        self.broken |= self.conn.roll_back().is_err();
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        // A transaction of its own, as notices are given out one at a time; and nobody waits for its way to the disk.
+        let notice = format!("; BEGIN; SET LOCAL synchronous_commit = off; NOTIFY {}; COMMIT", self.server.channel);
+        let then = if std::mem::take(&mut self.has_told) { &*notice } else { "" };
+        let result = self.conn.flush().map_err(|e| self.map(&e));
+        if result.is_err() {
+            self.roll_back();
+            return result;
+        }
+        let result = self.conn.commit(then).map_err(|e| error::map_commit(&self.server.shown, &e));
+        if result.is_err() {
+            self.broken = true;
+            self.roll_back();
+        }
+        result
+    }
+
+    /// Refuses what is of no member any more.
+    fn refuse(ours: Option<Generation>, found: Found, number: u64) -> Result<(), StoreError> {
+        if ours.is_none() {
+            return Err(StoreError::Other("a numbered batch needs a generation, and none was begun".to_owned()));
+        }
+        match found.batch {
+            None => Err(StoreError::Superseded(Generation(found.last))),
+            Some(batch) if number != 0 && number as i64 <= batch => Err(StoreError::AlreadyApplied),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// One step of a recovery or of an end; how many rows it changed.
+    fn step(&mut self, at: UnixMicros, work: impl FnOnce(&mut Batch<'_>) -> SqlResult<usize>) -> Result<usize, StoreError> {
+        let ours = self.generation;
+        let changed = self.transaction(
+            at,
+            |found| Self::refuse(ours, found, 0),
+            |batch| {
+                let changed = work(batch)?;
+                batch.write_changes()?;
+                Ok(changed)
+            },
+        )?;
+        self.commit()?;
+        Ok(changed)
+    }
+}
+
+impl Store for PostgresStore {
+    fn join(&mut self, master: &Master, at: UnixMicros) -> Result<Membership, StoreError> {
+        let lease = self.server.lease;
+        // Not as the member that this may have been.
+        self.generation = None;
+        let membership = self.transaction(at, |_| Ok(()), |batch| {
+            let membership = members::join(batch.conn, master, at, lease)?;
+            batch.add_mark(&master.mark(at))?;
+            Ok(membership)
+        })?;
+        self.commit()?;
+        self.generation = Some(membership.generation);
+        self.pulse.generation.store(membership.generation.0, Ordering::Release);
+        self.high.worker = membership.first_worker.0 - 1;
+        self.pending = None;
+        self.beats.clear();
+        self.heard = self.read(news::last)?;
+        Ok(membership)
+    }
+
+    fn renew(&mut self, now: Mono) -> Result<(), StoreError> {
+        let ours = self.generation.unwrap_or_default();
+        if !self.read(|conn| members::renew(conn, ours))? {
+            return Err(StoreError::Superseded(ours));
+        }
+        let before = Mono(self.pulse.renewed.swap(now.0, Ordering::AcqRel));
+        if now.since(before) >= self.server.lease {
+            self.pulse.was_away.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, at: UnixMicros) -> Result<(), StoreError> {
+        let ours = self.generation.map_or(0, |ours| ours.0);
+        while self.step(at, |batch| batch.count_left(ours, ours))? > 0 {}
+        self.step(at, |batch| members::end(batch.conn, ours, at)).map(drop)
+    }
+
+    fn dead(&mut self, now: Mono) -> Result<Vec<Member>, StoreError> {
+        let ours = self.generation.unwrap_or_default();
+        let others = self.read(|conn| members::others(conn, ours))?;
+        // A member that was away itself has not seen whether the others were.
+        if self.pulse.was_away.swap(false, Ordering::AcqRel) {
+            self.beats.clear();
+        }
+        let is_away = now.since(Mono(self.pulse.renewed.load(Ordering::Acquire))) >= self.server.lease;
+        let mut dead = Vec::new();
+        for other in others {
+            let (beat, since) = self.beats.entry(other.member.generation.0).or_insert((other.beat, now));
+            if *beat != other.beat || is_away {
+                (*beat, *since) = (other.beat, now);
+            }
+            if other.is_taken || now.since(*since) >= self.server.lease {
+                dead.push(other.member);
+            }
+        }
+        Ok(dead)
+    }
+
+    fn recover(&mut self, dead: Generation, at: UnixMicros) -> Result<Recovered, StoreError> {
+        let mut recovered = Recovered::default();
+        let Some(&(beat, _)) = self.beats.get(&dead.0) else { return Ok(recovered) };
+        if self.step(at, |batch| members::take(batch.conn, dead, beat))? == 0 {
+            return Ok(recovered);
+        }
+        loop {
+            let released = self.step(at, |batch| batch.release_left(dead, dead))?;
+            recovered.released += released as u64;
+            if released == 0 {
+                break;
+            }
+        }
+        while self.step(at, |batch| batch.end_left(dead, dead))? > 0 {}
+        while self.step(at, |batch| batch.count_left(dead.0, dead.0))? > 0 {}
+        self.step(at, |batch| members::end(batch.conn, dead.0, at))?;
+        self.beats.remove(&dead.0);
+        Ok(recovered)
+    }
+
+    fn lead(&mut self, duty: Duty) -> Result<bool, StoreError> {
+        let ours = self.generation.unwrap_or_default();
+        self.read(|conn| members::lead(conn, duty, ours))
+    }
+
+    fn apply(&mut self, number: u64, ops: &[Op], at: UnixMicros) -> Result<Applied, StoreError> {
+        let ours = self.generation;
+        if ours.is_none() && ops.iter().any(|op| matches!(op, Op::Change(Change::Claim(_)))) {
+            return Err(StoreError::Other("a claim needs a generation, and none was begun".to_owned()));
+        }
+        let check = |found| if number == 0 { Ok(()) } else { Self::refuse(ours, found, number) };
+        let prunes = ops.iter().any(|op| matches!(op, Op::Change(Change::Prune { .. })));
+        let applied = self.transaction(at, check, |batch| {
+            if prunes && let Some(ours) = ours {
+                batch.prunes = members::lead(batch.conn, Duty::Prune, ours)?;
+            }
+            batch.apply_all(number, ops)
+        })?;
+        match self.commit() {
+            Ok(()) => {
+                self.pending = None;
+                Ok(applied)
+            }
+            Err(error) => {
+                self.pending = Some((number, applied));
+                Err(error)
+            }
+        }
+    }
+
+    fn applied_by(&mut self, number: u64) -> Option<Applied> {
+        self.pending.take_if(|(pending, _)| *pending == number).map(|(_, applied)| applied)
+    }
+
+    fn bulks(&mut self) -> Result<Vec<OpenBulk>, StoreError> {
+        self.read(bulk::all)
+    }
+
+    fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError> {
+        let read = |conn: Conn<'_>| conn.prepare_cached(sql::NEXT_DUE)?.query_row([], |row| row.get::<_, Option<i64>>(0));
+        Ok(self.read(read)?.map(UnixMicros))
+    }
+
+    fn totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
+        self.read(totals::read)
+    }
+
+    fn news(&mut self) -> Result<News, StoreError> {
+        let (ours, heard) = (self.generation.unwrap_or_default(), self.heard);
+        let (news, heard) = self.read(|conn| news::since(conn, ours, heard))?;
+        self.heard = heard;
+        self.pulse.heard.store(heard, Ordering::Release);
+        Ok(news)
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        self.broken = true;
+        self.names.clear();
+        self.blocks.clear();
+        self.conn = self.server.connect()?;
+        self.broken = false;
+        Ok(())
+    }
+
+    fn is_applied(&mut self, number: u64) -> Result<bool, StoreError> {
+        let ours = self.generation;
+        let found = self.read(|conn| members::found(conn, ours.map_or(0, |ours| ours.0)))?;
+        match Self::refuse(ours, found, number) {
+            Ok(()) => Ok(false),
+            Err(StoreError::AlreadyApplied) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn harden(&mut self) -> Result<(), StoreError> {
+        // The server has synced what it has committed.
+        if self.broken { self.reopen() } else { Ok(()) }
+    }
+}

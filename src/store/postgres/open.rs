@@ -1,0 +1,185 @@
+//! Connects to a server: who it is, whether it will do, and the tables of the store.
+//!
+//! Invariants: a password is in no text that is shown; a server that cannot keep what it is told is refused before anything is
+//! written; the tables are made by one at a time.
+
+use std::fmt;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use ::postgres::{Client, Config, NoTls};
+
+use super::connection::Connection;
+use super::{error, members};
+use crate::model::store_url;
+use crate::store::StoreError;
+use crate::store::relational::conn::Conn;
+
+/// The oldest that is known to work: it has all that the statements use.
+const OLDEST: i64 = 130_000;
+/// The number of the schema that this version makes and knows.
+const SCHEMA: i64 = 1;
+const TABLES: &str = include_str!("../../../migrations/postgres/0001_store.sql");
+/// What every session is told: plans follow the order in which a statement is written, along keys, and do not depend on
+/// statistics, which are never right for tables whose rows come and go.
+const SESSION: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+     SET enable_bitmapscan = off; SET join_collapse_limit = 1; SET from_collapse_limit = 1; \
+     SET plan_cache_mode = force_generic_plan; SET jit = off; SET default_transaction_isolation = 'read committed'";
+/// How long a server may take to answer who wants to connect.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server, and the store on it.
+#[derive(Clone)]
+pub(super) struct Server {
+    config: Config,
+    schema: String,
+    /// The URL without a password.
+    pub(super) shown: String,
+    /// How long a member lives without a word.
+    pub(super) lease: Duration,
+    /// Takes the lock of the store.
+    pub(super) lock: String,
+    /// Where members give notice that there is news.
+    pub(super) channel: String,
+}
+
+impl Server {
+    pub(super) fn new(url: &str, lease: Duration) -> Result<Self, StoreError> {
+        let shown = store_url::without_password(url);
+        let cannot = |reason: String| StoreError::Cannot { doing: "open", path: shown.clone(), reason };
+        let (url, schema) = store_url::without_schema(url);
+        if !schema.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            || !schema.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
+        {
+            return Err(cannot(format!("`schema={schema}` is no name of a schema: small letters, digits and `_` make one")));
+        }
+        let mut config = Config::from_str(&url).map_err(|e| cannot(with_source(&e)))?;
+        if config.get_password().is_none()
+            && let Ok(password) = std::env::var("PGPASSWORD")
+        {
+            config.password(password);
+        }
+        config.application_name("queue-work").connect_timeout(PATIENCE);
+        config.tcp_user_timeout(lease / members::STUCK);
+        let lock = format!("SELECT pg_advisory_xact_lock(to_regclass('{schema}.store')::oid::bigint)");
+        let channel = format!("\"{schema}\"");
+        Ok(Self { config, schema, shown, lease, lock, channel })
+    }
+
+    /// Connects for somebody who writes, to tables that are there.
+    pub(super) fn connect(&self) -> Result<Connection, StoreError> {
+        let stuck = (self.lease / members::STUCK).as_millis();
+        self.session(&format!(
+            "SET idle_in_transaction_session_timeout = {stuck}; SET lock_timeout = {stuck}; SET statement_timeout = 0"
+        ))
+    }
+
+    /// Connects for somebody who reads, and waits for an answer for so long at most.
+    pub(super) fn connect_to_read(&self, limit: Option<Duration>) -> Result<Connection, StoreError> {
+        let limit = limit.map_or(0, |limit| limit.as_millis().max(1));
+        let conn = self.session(&format!("SET statement_timeout = {limit}; SET default_transaction_read_only = on"))?;
+        if self.schema_of(&conn)? == 0 {
+            let reason = format!("there is no store in the schema `{}` yet; a push or a master makes it", self.schema);
+            return Err(StoreError::Cannot { doing: "open", path: self.shown.clone(), reason });
+        }
+        Ok(conn)
+    }
+
+    /// Connects, and makes the tables if they are missing.
+    pub(super) fn prepare(&self) -> Result<Connection, StoreError> {
+        let conn = self.connect()?;
+        let map = |e: rusqlite::Error| error::map(&self.shown, &e);
+        if self.schema_of(&conn)? < SCHEMA {
+            // Others may be about to do the same.
+            conn.begin("SELECT pg_advisory_xact_lock(7599935010)").map_err(map)?;
+            let made = self.make(&conn);
+            if made.is_err() {
+                let _ = conn.roll_back();
+            }
+            made?;
+            conn.commit("").map_err(map)?;
+        }
+        Ok(conn)
+    }
+
+    fn make(&self, conn: &Connection) -> Result<(), StoreError> {
+        let map = |e: rusqlite::Error| error::map(&self.shown, &e);
+        if self.schema_of(conn)? == 0 {
+            conn.run(&format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", self.schema)).map_err(map)?;
+            conn.run(TABLES).map_err(map)?;
+        }
+        Ok(())
+    }
+
+    /// The number of the schema; 0: there is none.
+    fn schema_of(&self, conn: &Connection) -> Result<i64, StoreError> {
+        let map = |e: rusqlite::Error| error::map(&self.shown, &e);
+        let number = |text: &str| {
+            Conn::Postgres(conn).prepare_cached(text)?.query_row([], |row| row.get::<_, Option<i64>>(0))
+        };
+        let is_there = number(&format!("SELECT to_regclass('{}.store')::oid::bigint", self.schema)).map_err(map)?;
+        if is_there.is_none() {
+            return Ok(0);
+        }
+        let found = number("SELECT schema FROM store WHERE one = 1").map_err(map)?.unwrap_or(0);
+        if found > SCHEMA {
+            return Err(StoreError::Newer { path: self.shown.clone(), found, known: SCHEMA });
+        }
+        Ok(found)
+    }
+
+    fn session(&self, settings: &str) -> Result<Connection, StoreError> {
+        let cannot = |reason| StoreError::Cannot { doing: "open", path: self.shown.clone(), reason };
+        let client: Client = self.config.connect(NoTls).map_err(|e| match e.as_db_error() {
+            Some(said) => cannot(format!("{} (code {})", said.message(), said.code().code())),
+            None => StoreError::Io(format!("`{}` does not answer: {}", self.shown, with_source(&e))),
+        })?;
+        let conn = Connection::new(client);
+        let map = |e: rusqlite::Error| error::map(&self.shown, &e);
+        conn.run(&format!("SET search_path = \"{}\"; {SESSION}; {settings}", self.schema)).map_err(map)?;
+        self.refuse_unfit(&conn)?;
+        Ok(conn)
+    }
+
+    /// Refuses a server on which the statements or the promises do not hold.
+    fn refuse_unfit(&self, conn: &Connection) -> Result<(), StoreError> {
+        const WHO: &str = "SELECT version(), current_setting('server_version_num')::bigint, pg_is_in_recovery(), \
+             current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on'";
+        let map = |e: rusqlite::Error| error::map(&self.shown, &e);
+        let who = Conn::Postgres(conn).prepare_cached(WHO).map_err(map)?.query_row([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?, row.get::<_, bool>(3)?))
+        });
+        let (version, number, is_replica, is_synced) = who.map_err(map)?;
+        let unfit = |why: String| Err(StoreError::Unusable { path: self.shown.clone(), why });
+        let other = ["CockroachDB", "Yugabyte", "Redshift"].into_iter().find(|name| version.contains(name));
+        if let Some(name) = other {
+            return unfit(format!("is {name}, which locks otherwise; use PostgreSQL 13 or newer"));
+        }
+        if number < OLDEST {
+            let (major, minor) = (number / 10_000, number % 10_000);
+            return unfit(format!("is PostgreSQL {major}.{minor}, which is too old; use 13 or newer"));
+        }
+        if is_replica {
+            return unfit(
+                "is a replica, which can only be read; name the primary, or several hosts with \
+                 `target_session_attrs=read-write`"
+                    .to_owned(),
+            );
+        }
+        if !is_synced {
+            log::warn!("`{}` has `fsync` or `full_page_writes` off: a crash of its machine may lose everything", self.shown);
+        }
+        Ok(())
+    }
+}
+
+/// An error with what is beneath it.
+fn with_source(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Server").field(&self.shown).finish()
+    }
+}

@@ -1,0 +1,159 @@
+//! The pulse of a member: a thread with a connection of its own that says the member lives, and hears what others say.
+//!
+//! Never in a transaction, so that nothing that a batch waits for keeps a beat. Invariants: a beat counts from the moment
+//! before it was sent; a notice that is lost costs a second, as the news are looked at once a second; a connection that is lost
+//! is made anew, and anything may have changed meanwhile.
+
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::open::Server;
+use super::{members, news};
+use crate::clock;
+use crate::model::Generation;
+use crate::store::StoreError;
+use crate::store::relational::conn::Conn;
+
+/// How often the news are looked at where nobody gives notice.
+const LOOK: Duration = Duration::from_secs(1);
+/// Beats in a lease.
+const BEATS: u32 = 6;
+/// Pause before a lost connection is made anew.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// What the thread and the store share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// The member; 0: none yet.
+    pub(super) generation: AtomicI64,
+    /// When the last beat that was confirmed was sent, in microseconds of the monotonic clock.
+    pub(super) renewed: AtomicU64,
+    /// No beat was confirmed for a whole lease since this was looked at last.
+    pub(super) was_away: AtomicBool,
+    /// The news has been read up to here by the store.
+    pub(super) heard: AtomicI64,
+    ended: AtomicBool,
+    news: AtomicBool,
+}
+
+/// Tells when there may be news; ends the thread when it is dropped.
+#[derive(Debug)]
+pub(in crate::store) struct Pulse {
+    shared: Arc<Shared>,
+    ours: UnixStream,
+    is_given_up: bool,
+}
+
+impl Pulse {
+    /// Starts the thread.
+    pub(super) fn start(server: Server, shared: Arc<Shared>) -> Result<Self, StoreError> {
+        let cannot = |e: std::io::Error| StoreError::Other(format!("cannot start what says that this master lives: {e}"));
+        let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
+        ours.set_nonblocking(true).map_err(cannot)?;
+        theirs.set_nonblocking(true).map_err(cannot)?;
+        let turn = Turn { server, shared: Arc::clone(&shared), wake: theirs, seen: 0 };
+        std::thread::Builder::new().name("pulse".to_owned()).spawn(move || turn.run()).map_err(cannot)?;
+        Ok(Self { shared, ours, is_given_up: false })
+    }
+
+    /// Readable when there may be news.
+    pub(in crate::store) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.ours.as_fd()
+    }
+
+    /// Goes on without the descriptor: there may be news at every look.
+    pub(in crate::store) fn give_up(&mut self) {
+        self.is_given_up = true;
+    }
+
+    /// Takes in what the thread tells.
+    pub(in crate::store) fn hear(&mut self) {
+        let mut bytes = [0; 64];
+        while self.ours.read(&mut bytes).is_ok_and(|read| read > 0) {}
+    }
+
+    /// Whether there may be any since the last call.
+    pub(in crate::store) fn has_news(&self) -> bool {
+        self.shared.news.swap(false, Ordering::AcqRel) || self.is_given_up
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Release);
+    }
+}
+
+/// The state of the thread.
+struct Turn {
+    server: Server,
+    shared: Arc<Shared>,
+    wake: UnixStream,
+    /// The last row of the news that was seen.
+    seen: i64,
+}
+
+impl Turn {
+    fn run(mut self) {
+        while !self.shared.ended.load(Ordering::Acquire) {
+            if let Err(error) = self.beat_and_hear() {
+                log::debug!("the pulse is interrupted: {error}");
+            }
+            self.tell();
+            std::thread::park_timeout(AGAIN);
+        }
+    }
+
+    fn tell(&mut self) {
+        self.shared.news.store(true, Ordering::Release);
+        // Full: it is readable already.
+        let _ = self.wake.write(&[1]);
+    }
+
+    /// Until the connection is lost.
+    fn beat_and_hear(&mut self) -> Result<(), StoreError> {
+        let conn = self.server.connect()?;
+        conn.run(&format!("LISTEN {}", self.server.channel)).map_err(|e| super::error::map(&self.server.shown, &e))?;
+        let every = (self.server.lease / BEATS).as_micros() as u64;
+        let mut next_beat = 0;
+        while !self.shared.ended.load(Ordering::Acquire) {
+            let now = clock::monotonic_micros();
+            if now >= next_beat {
+                self.beat(&conn, now)?;
+                next_beat = now + every;
+                // To look whether the others live.
+                self.tell();
+            }
+            if conn.hears(LOOK).map_err(|e| super::error::map(&self.server.shown, &e))? {
+                self.tell();
+                continue;
+            }
+            let last = news::last(Conn::Postgres(&conn)).map_err(|e| super::error::map(&self.server.shown, &e))?;
+            if last != self.seen && last != self.shared.heard.load(Ordering::Acquire) {
+                self.tell();
+            }
+            self.seen = last;
+        }
+        Ok(())
+    }
+
+    fn beat(&self, conn: &super::Connection, now: u64) -> Result<(), StoreError> {
+        let ours = Generation(self.shared.generation.load(Ordering::Acquire));
+        if ours.0 == 0 {
+            return Ok(());
+        }
+        // One that was taken over hears it from its next batch.
+        if members::renew(Conn::Postgres(conn), ours).map_err(|e| super::error::map(&self.server.shown, &e))? {
+            let before = self.shared.renewed.swap(now, Ordering::AcqRel);
+            let lease = self.server.lease.as_micros() as u64;
+            if before != 0 && now.saturating_sub(before) >= lease {
+                self.shared.was_away.store(true, Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+}
