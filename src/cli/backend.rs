@@ -178,6 +178,6 @@ pub(crate) fn tail(dir: &Path, worker: &str, wanted: Wanted, lines: usize) -> io
 
 /// Makes the folder of a database.
 pub(crate) fn make_folder_of(store: &StoreUrl) -> Result<(), Error> {
-    let folder = trust::folder_of(store.name());
+    let folder = trust::folder_of(store.local());
     trust::make_folder(folder).map_err(|e| Error::io(format!("make the folder `{}`", folder.display()), e))
 }

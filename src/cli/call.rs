@@ -57,7 +57,7 @@ fn print(args: &CallArgs, result: &RawValue) -> Result<Code, Error> {
 /// The gateway of the master, which must run.
 pub(crate) fn connect(context: &Context, service: &str) -> Result<Calls, Error> {
     let paths = context.paths()?;
-    match Calls::connect(&calls_path(&paths.socket), paths.database.name()) {
+    match Calls::connect(&calls_path(&paths.socket), paths.database.local()) {
         Err(ClientError::NoMaster { .. }) => {
             // Without a service there is no such socket.
             context.connect()?;

@@ -104,7 +104,7 @@ fn stored(paths: &Paths, full: bool) -> Stored {
         path: paths.database.to_string(),
         readers: named.filter(|(pid, _)| Some(*pid) != master).collect(),
         dangers: store.dangers(),
-        room: room(paths.database.name()),
+        room: room(paths.database.local()),
         exam: exam.map(|exam| exam.map_err(|error| error.to_string())),
     }
 }

@@ -34,13 +34,13 @@ pub(crate) fn master(paths: &Paths, quiet: bool) -> Result<Client, Error> {
 
 /// Connects, if the usual socket is dead, to the socket that the master has written into its lock file.
 fn connect(paths: &Paths, patience: Patience) -> Result<Client, ClientError> {
-    let nobody = match Client::connect(&paths.socket, paths.database.name(), patience) {
+    let nobody = match Client::connect(&paths.socket, paths.database.local(), patience) {
         Err(nobody @ ClientError::NoMaster { .. }) => nobody,
         connected => return connected,
     };
     let written = backend::holder(paths).and_then(|holder| holder.socket).map(PathBuf::from);
     match written.filter(|socket| *socket != paths.socket) {
-        Some(socket) => Client::connect(&socket, paths.database.name(), patience),
+        Some(socket) => Client::connect(&socket, paths.database.local(), patience),
         None => Err(nobody),
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn metrics(context: &Context) -> Result<Option<Vec<Family>>, Error> {
 fn ask<T: DeserializeOwned>(context: &Context, request: &Request<'_>) -> Result<Option<T>, Error> {
     let paths = context.paths()?;
     let answer =
-        Calls::connect(&calls_path(&paths.socket), paths.database.name()).and_then(|mut calls| calls.ask(request));
+        Calls::connect(&calls_path(&paths.socket), paths.database.local()).and_then(|mut calls| calls.ask(request));
     match answer {
         Ok(Ok(list)) => {
             serde_json::from_str(list.get()).map(Some).map_err(|error| ClientError::Garbled(error.to_string()).into())

@@ -64,7 +64,7 @@ fn rows(context: &Context, name: &str) -> Result<Option<Rows>, Error> {
 /// The answer of the gateway, if there is one; `null` where it has no such table.
 fn ask(context: &Context, tables: Tables<'_>) -> Result<Option<Value>, Error> {
     let paths = context.paths()?;
-    let answer = Calls::connect(&calls_path(&paths.socket), paths.database.name())
+    let answer = Calls::connect(&calls_path(&paths.socket), paths.database.local())
         .and_then(|mut calls| calls.ask(&Request { tables: Some(tables), ..Request::default() }));
     match answer {
         Ok(Ok(answer)) => {

@@ -16,6 +16,7 @@ use super::resolve::resolve;
 use super::show::Origins;
 use super::{Config, Flags, load, pool_variables, telemetry, values};
 use crate::model::StoreUrl;
+use crate::model::store_url::ServerUrl;
 
 /// The database that the socket in `QUEUE_WORK_SOCKET` belongs to; every worker gets both from its master.
 pub const SOCKET_DATABASE: &str = "QUEUE_WORK_SOCKET_DATABASE";
@@ -88,7 +89,7 @@ pub(super) fn settle(
     cwd: Option<&Path>,
     origins: &mut Origins,
 ) -> Result<Paths, Problem> {
-    let mut said = |field: &str, flag: Option<&Path>| {
+    let said = |origins: &mut Origins, field: &str, flag: Option<&Path>| {
         let found = match flag {
             Some(path) => Some((from_here(flags, cwd, field, path)?, flags.origin_of(field))),
             None => in_file(&file.layer.top, file.folder(), field),
@@ -107,20 +108,28 @@ pub(super) fn settle(
     // A socket and an output folder that the file names beside its own database belong to that one: another
     // database has its own, or a verb would talk to the wrong master.
     let another = own.is_some() && file_names_one;
-    let database = match said("database", own)? {
-        Some(path) => path,
-        None => default_database(env)?,
+    let in_file = file.layer.top.get("database").filter(|_| own.is_none());
+    let in_file = in_file.and_then(|value| value.clone().into_string().ok()).map(PathBuf::from);
+    let database = if let Some(url) = own.or(in_file.as_deref()).and_then(StoreUrl::server_in) {
+        origins.set("database", &own.map_or_else(|| origin_in(file, "database"), |_| flags.origin_of("database")));
+        StoreUrl::Postgres(ServerUrl::new(url, &state_folder(env)?))
+    } else {
+        let path = match said(origins, "database", own)? {
+            Some(path) => path,
+            None => state_folder(env)?.join("queue-work.db"),
+        };
+        StoreUrl::File(resolve(&path).map_err(|why| match own {
+            Some(_) => flags.problem("database", why),
+            None => Problem::with_key("database", why),
+        })?)
     };
-    let database = resolve(&database).map_err(|why| match own {
-        Some(_) => flags.problem("database", why),
-        None => Problem::with_key("database", why),
-    })?;
+    let local = database.local();
     let socket =
         flags.socket.as_deref().filter(|_| !flags.is_from_env("socket") || fits(&database, own, flags, env, cwd));
-    let socket = if another && socket.is_none() { None } else { said("socket", socket)? };
-    let logs_dir = if another { None } else { said("log_dir", None)? };
+    let socket = if another && socket.is_none() { None } else { said(origins, "socket", socket)? };
+    let logs_dir = if another { None } else { said(origins, "log_dir", None)? };
     let beside = |suffix: &str| {
-        let mut name = database.clone().into_os_string();
+        let mut name = local.as_os_str().to_owned();
         name.push(suffix);
         PathBuf::from(name)
     };
@@ -129,15 +138,20 @@ pub(super) fn settle(
     let allowed = |value: &config::Value| value.clone().into_string().is_ok_and(|word| word == "allow");
     let network_fs = flags.allow_network_fs || file.layer.top.get("network_fs").is_some_and(allowed);
     let shared_folder = flags.allow_shared_folder || file.layer.top.get("shared_folder").is_some_and(allowed);
-    let makes_folder = own.is_none() && (!file_names_one || file.is_beside(&database));
-    Ok(Paths { database: StoreUrl::File(database), socket, logs_dir, network_fs, shared_folder, makes_folder })
+    let is_default = own.is_none() && (!file_names_one || file.is_beside(local));
+    let makes_folder = database.file().is_none() || is_default;
+    Ok(Paths { database, socket, logs_dir, network_fs, shared_folder, makes_folder })
 }
 
 /// Whether the socket of the environment is that of this database. Its database is the one it was inherited with, else
 /// the one in the environment beside it; where none is known, any but one that was named on the command line.
-fn fits(database: &Path, own: Option<&Path>, flags: &Flags, env: &Environment, cwd: Option<&Path>) -> bool {
+fn fits(database: &StoreUrl, own: Option<&Path>, flags: &Flags, env: &Environment, cwd: Option<&Path>) -> bool {
     match env.text(SOCKET_DATABASE).or_else(|| env.text("QUEUE_WORK_DATABASE")) {
         Some(of) => {
+            if database.file().is_none() {
+                return Path::new(&of) == database.name();
+            }
+            let database = database.local();
             let of = StoreUrl::path_in(Path::new(&of)).unwrap_or(Path::new(&of));
             let of = cwd.map_or_else(|| of.to_owned(), |cwd| absolute(cwd, of));
             // A database that is still to be made is the same by its path alone, without the links on it.
@@ -152,6 +166,10 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     one == other || file(one).is_some_and(|found| Some(found) == file(other))
 }
 
+fn origin_in(file: &File, field: &str) -> String {
+    file.layer.top.get(field).and_then(|value| value.origin()).unwrap_or_default().to_owned()
+}
+
 fn in_file(top: &Table, folder: Option<&Path>, field: &str) -> Option<(PathBuf, String)> {
     let value = top.get(field)?;
     let origin = value.origin().unwrap_or_default().to_owned();
@@ -159,8 +177,8 @@ fn in_file(top: &Table, folder: Option<&Path>, field: &str) -> Option<(PathBuf, 
     Some((absolute(folder?, Path::new(&path)), origin))
 }
 
-/// `$XDG_STATE_HOME` counts only if it is absolute, as its specification says.
-fn default_database(env: &Environment) -> Result<PathBuf, Problem> {
+/// Where this host keeps its stores. `$XDG_STATE_HOME` counts only if it is absolute, as its specification says.
+fn state_folder(env: &Environment) -> Result<PathBuf, Problem> {
     let state = env.folder("XDG_STATE_HOME").map(Path::to_owned);
     let state = state.or_else(|| Some(env.folder("HOME")?.join(".local/state")));
     let state = state.ok_or_else(|| {
@@ -168,7 +186,7 @@ fn default_database(env: &Environment) -> Result<PathBuf, Problem> {
                        name one with `--database PATH`";
         Problem::with_key("", message)
     })?;
-    Ok(state.join("queue-work/queue-work.db"))
+    Ok(state.join("queue-work"))
 }
 
 /// Joined, and without `.` components; links and `..` are left to the system.

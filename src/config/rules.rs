@@ -86,7 +86,7 @@ pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
             format!("`keep.runs` is {runs}, shorter than `keep.succeeded`, {jobs}: jobs will outlive their runs");
         warnings.push(in_file(layers, &["keep.runs", "keep.succeeded"], message));
     }
-    let folder = trust::folder_of(config.database.name());
+    let folder = trust::folder_of(config.database.local());
     if !config.makes_folder && !folder.exists() {
         let folder = folder.display();
         let message =

@@ -226,7 +226,12 @@ impl Key {
     }
 
     fn store(&self, written: &Written<'_>) -> Result<String, Refusal> {
-        let Written::Text(text) = written else { return Err(self.wrong(written, "a path in quotes")) };
+        let Written::Text(text) = written else {
+            return Err(self.wrong(written, "a path, or the URL of a server, in quotes"));
+        };
+        if StoreUrl::server_in(Path::new(text)).is_some() {
+            return Ok((*text).to_owned());
+        }
         let path = StoreUrl::path_in(Path::new(text)).map_err(Refusal::Says)?;
         let path = path.to_str().unwrap_or(text);
         path_text(path)?;

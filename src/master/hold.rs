@@ -22,12 +22,12 @@ pub(super) struct Hold {
     lost: Option<StoreError>,
     /// When a store that does not take the end is no longer waited for; set when everybody has left.
     give_up_at: Option<Mono>,
-    _lock: Option<Lock>,
+    _lock: Lock,
 }
 
 impl Hold {
     /// Has changes by others watched; `token` names them.
-    pub(super) fn new(lock: Option<Lock>, mut changes: Changes, registry: &Registry, token: Token) -> Self {
+    pub(super) fn new(lock: Lock, mut changes: Changes, registry: &Registry, token: Token) -> Self {
         if let Some(descriptor) = changes.descriptor().map(|fd| fd.as_raw_fd())
             && let Err(error) = registry.register(&mut SourceFd(&descriptor), token, Interest::READABLE)
         {

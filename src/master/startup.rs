@@ -265,7 +265,7 @@ fn listen(
     registry: &Registry,
 ) -> Result<Clients, Failure> {
     let failed = |e: std::io::Error| Failure::Socket { path: socket.clone(), why: e.to_string() };
-    let served = Served::new(database.name(), group).map_err(system("look at the database"))?;
+    let served = Served::new(database.local(), group).map_err(system("look at the database"))?;
     let mail = mail.clone();
     let line_reader = LineReader::start(move |client, bytes, message| {
         mail.send(Inbox::Line(Box::new((client, bytes, message))));
@@ -324,7 +324,7 @@ impl Threads {
             files: config.log_files as usize,
             max_open: super::open_files::open_logs(),
             shared_folder: config.shared_folder,
-            ..logs::Options::new(config.logs_dir.clone(), Owner::of_store(config.database.name()))
+            ..logs::Options::new(config.logs_dir.clone(), Owner::of_store(config.database.local()))
         };
         Ok(Self {
             writer: Writer::start(store, config.durability, move |w| to_writer.send(Inbox::Written(w)))?,

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 const DEFAULT_SCHEMA: &str = "queue_work";
 /// Said before the path of a file, where a URL is wanted.
 const FILE: &str = "sqlite:";
-/// Kinds of URLs that the next versions are to know.
-const TO_COME: [&str; 2] = ["postgres:", "postgresql:"];
+/// Kinds of URLs that name a server.
+const SERVERS: [&str; 2] = ["postgres", "postgresql"];
 
 /// Which store.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,18 +27,37 @@ pub struct ServerUrl {
     pub url: String,
     /// It has none.
     shown: PathBuf,
+    /// See [`StoreUrl::local`].
+    local: PathBuf,
 }
 
 impl ServerUrl {
-    /// Takes a URL as it was typed.
+    /// Takes a URL as it was typed, and the folder where this host keeps what it has of its stores.
     #[must_use]
-    pub fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), shown: without_password(url).into() }
+    pub fn new(url: &str, folder: &Path) -> Self {
+        let shown = without_password(url);
+        let (place, schema) = without_schema(&shown);
+        let place = place.split_once("://").map_or(&*place, |(_, place)| place);
+        let place = place.split_once('@').map_or(place, |(_, place)| place);
+        let name: String = format!("{place}-{schema}")
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' })
+            .collect();
+        let local = folder.join(format!("postgres-{}", name.trim_matches('-')));
+        Self { url: url.to_owned(), shown: shown.into(), local }
     }
 }
 
 impl StoreUrl {
-    /// Takes a path out of what was typed; the path itself is not looked at. The error says why there is none.
+    /// The URL of a server, if that is what was typed.
+    #[must_use]
+    pub fn server_in(typed: &Path) -> Option<&str> {
+        let text = typed.to_str()?;
+        text.split_once("://").filter(|(kind, _)| SERVERS.contains(kind)).map(|_| text)
+    }
+
+    /// Takes a path out of what was typed, which the URL of a server is here as well; the path itself is not looked at. The
+    /// error says why there is none.
     pub fn path_in(typed: &Path) -> Result<&Path, String> {
         // A path that is no UTF-8 is no URL.
         let Some(text) = typed.to_str() else { return Ok(typed) };
@@ -54,13 +73,10 @@ impl StoreUrl {
                 && kind.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c))
         };
         match kind {
-            Some(kind) if TO_COME.iter().any(|known| known.strip_suffix(':') == Some(kind)) => Err(format!(
-                "a store in PostgreSQL (`{kind}://`) is not there yet in this version; name a file, as a path or as \
-                 `{FILE}PATH`"
+            Some(kind) if is_kind(kind) && !SERVERS.contains(&kind) => Err(format!(
+                "`{kind}://` is no kind of store that is known; name a file, as a path or as `{FILE}PATH`, or a server, as \
+                 `postgres://USER@HOST/DATABASE`"
             )),
-            Some(kind) if is_kind(kind) => {
-                Err(format!("`{kind}://` is no kind of store that is known; name a file, as a path or as `{FILE}PATH`"))
-            }
             Some(_) | None => Ok(typed),
         }
     }
@@ -71,6 +87,16 @@ impl StoreUrl {
         match self {
             Self::File(path) => path,
             Self::Postgres(server) => &server.shown,
+        }
+    }
+
+    /// The path by which it is known on this host: of the file, or where that of a server would be. Beside it are the socket,
+    /// the lock of the master and the output of workers.
+    #[must_use]
+    pub fn local(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::Postgres(server) => &server.local,
         }
     }
 

@@ -6,50 +6,65 @@ use super::{postgres, sqlite};
 
 /// Signs of changes that need no read of the store.
 #[derive(Debug)]
-pub enum Changes {
+pub struct Changes(Of);
+
+#[derive(Debug)]
+enum Of {
     File(sqlite::Changes),
     Server(postgres::Pulse),
+}
+
+impl From<sqlite::Changes> for Changes {
+    fn from(changes: sqlite::Changes) -> Self {
+        Self(Of::File(changes))
+    }
+}
+
+impl From<postgres::Pulse> for Changes {
+    fn from(pulse: postgres::Pulse) -> Self {
+        Self(Of::Server(pulse))
+    }
 }
 
 impl Changes {
     /// Readable when there is a sign; `None`: there never is, and every look has to be made.
     #[must_use]
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        match self {
-            Self::File(changes) => changes.descriptor(),
-            Self::Server(pulse) => Some(pulse.descriptor()),
+        match &self.0 {
+            Of::File(changes) => changes.descriptor(),
+            Of::Server(pulse) => Some(pulse.descriptor()),
         }
     }
 
     /// Goes on without signs: the descriptor cannot be waited for.
     pub fn give_up(&mut self) {
-        match self {
-            Self::File(changes) => changes.give_up(),
-            Self::Server(pulse) => pulse.give_up(),
+        match &mut self.0 {
+            Of::File(changes) => changes.give_up(),
+            Of::Server(pulse) => pulse.give_up(),
         }
     }
 
     /// Takes in the signs.
     pub fn hear(&mut self) {
-        match self {
-            Self::File(changes) => changes.hear(),
-            Self::Server(pulse) => pulse.hear(),
+        match &mut self.0 {
+            Of::File(changes) => changes.hear(),
+            Of::Server(pulse) => pulse.hear(),
         }
     }
 
     /// Whether to read the store.
     pub fn has_news(&mut self) -> bool {
-        match self {
-            Self::File(changes) => changes.has_news(),
-            Self::Server(pulse) => pulse.has_news(),
+        match &mut self.0 {
+            Of::File(changes) => changes.has_news(),
+            Of::Server(pulse) => pulse.has_news(),
         }
     }
 
     /// The size of the log of a file in whole units of too much, if it is too large.
     pub fn oversized_log(&mut self) -> Option<u64> {
-        match self {
-            Self::File(changes) => changes.oversized_log(),
-            Self::Server(_) => None,
+        match &mut self.0 {
+            Of::File(changes) => changes.oversized_log(),
+            Of::Server(_) => None,
         }
     }
 }

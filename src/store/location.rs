@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::exam::{Dangers, Exam, StoreSize};
 pub use super::changes::Changes;
+use super::exam::{Dangers, Exam, StoreSize};
 pub use super::sqlite::Lock;
 use super::{Master, Records, Store, StoreError, postgres, sqlite};
 use crate::model::{StoreUrl, UnixMicros};
@@ -46,8 +46,8 @@ pub struct Opened {
     pub records: Box<dyn Records + Send>,
     /// Tells when others may have changed something.
     pub changes: Changes,
-    /// Keeps other masters out as long as it lives, where there may be no other.
-    pub lock: Option<Lock>,
+    /// Keeps other masters out as long as it lives: from a file, or from this path on this host.
+    pub lock: Lock,
 }
 
 /// The store with this name. Touches nothing yet.
@@ -69,7 +69,7 @@ impl Location<'_> {
     pub fn exists(&self) -> io::Result<bool> {
         match self.0 {
             StoreUrl::File(path) => path.try_exists(),
-            StoreUrl::Postgres(_) => Ok(true),
+            StoreUrl::Postgres(server) => Ok(postgres::exists(server)),
         }
     }
 
@@ -91,10 +91,7 @@ impl Location<'_> {
 
     /// The master that runs on it, if one does; pid 0: not yet written down.
     pub fn holder(&self) -> io::Result<Option<Holder>> {
-        match self.0 {
-            StoreUrl::File(path) => sqlite::holder(path),
-            StoreUrl::Postgres(_) => Ok(None),
-        }
+        sqlite::holder(self.0.local())
     }
 
     /// What keeps it from being used, or would, if it were not allowed.
@@ -149,7 +146,7 @@ impl Location<'_> {
     ) -> Result<Opened, StoreError> {
         match self.0 {
             StoreUrl::File(path) => sqlite::as_master(path, allow, holder, lives),
-            StoreUrl::Postgres(server) => postgres::as_master(server),
+            StoreUrl::Postgres(server) => postgres::as_master(server, self.0.local(), holder),
         }
     }
 

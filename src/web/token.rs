@@ -51,10 +51,10 @@ const MOST_BYTES: u64 = 4096;
 impl Tokens {
     /// Reads those of a database, or makes them.
     pub(super) fn of(paths: &Paths, makes: bool) -> Result<Self, Error> {
-        let mut file = paths.database.name().as_os_str().to_owned();
+        let mut file = paths.database.local().as_os_str().to_owned();
         file.push(ENDING);
         let file = PathBuf::from(file);
-        let (shown, owner) = (file.display(), Owner::of_store(paths.database.name()));
+        let (shown, owner) = (file.display(), Owner::of_store(paths.database.local()));
         if makes {
             make(&file, owner).map_err(|e| Error::io(format!("make the tokens of the page in `{shown}`"), e))?;
         }

@@ -331,7 +331,7 @@ fn everything(kit: &mut Kit, limited: &BTreeSet<QueueName>) -> String {
 }
 
 fn agree(steps: &[Step]) {
-    let (mut a, mut b) = (sqlite(), memory());
+    let (mut a, mut b) = (kits::sqlite(), kits::memory());
     let mut claims: Vec<Arc<Claimed>> = Vec::new();
     let limited = |step: &Step| match step {
         Step::Limit { queue, .. } | Step::PauseKey { queue, .. } => Some(named(*queue)),

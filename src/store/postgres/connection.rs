@@ -53,8 +53,8 @@ impl Connection {
 
     /// Prepares a statement written for SQLite.
     pub(in crate::store) fn prepare(&self, text: &str) -> Result<Statement<'_>> {
-        let statement = self.prepared(text, || dialect::translate(text))?;
-        Ok(Statement { conn: self, statement })
+        let prepared = self.prepared(text, || dialect::translate(text))?;
+        Ok(Statement { conn: self, prepared, text: text.to_owned() })
     }
 
     fn prepared(&self, key: &str, text: impl FnOnce() -> String) -> Result<::postgres::Statement> {
@@ -106,19 +106,15 @@ impl Connection {
     }
 
     /// Takes in a change of one row, to be made together with others of its text.
-    pub(in crate::store) fn put_off(&self, text: &'static str, params: impl Params) -> Result<()> {
-        let row = value::owned(&params)?;
+    pub(in crate::store) fn put_off(&self, text: &'static str, params: &impl Params) -> Result<()> {
+        let row = value::owned(params)?;
         let mut put_off = self.put_off.borrow_mut();
-        let is_full = match put_off.iter_mut().find(|known| known.text == text) {
-            Some(known) => {
-                known.rows.push(row);
-                known.rows.len() >= MOST_PUT_OFF
-            }
-            None => {
-                put_off.push(PutOff { text, rows: vec![row] });
-                false
-            }
-        };
+        let known = put_off.iter().position(|known| known.text == text).unwrap_or_else(|| {
+            put_off.push(PutOff { text, rows: Vec::new() });
+            put_off.len() - 1
+        });
+        put_off[known].rows.push(row);
+        let is_full = put_off[known].rows.len() >= MOST_PUT_OFF;
         drop(put_off);
         if is_full { self.flush() } else { Ok(()) }
     }
@@ -132,7 +128,7 @@ impl Connection {
             let single = self.prepared(text, || dialect::translate(text))?;
             let types = single.params();
             let many = self.prepared(&format!("many: {text}"), || dialect::for_many(text, types))?;
-            let columns = value::columns(types, rows)?;
+            let columns = value::columns(types, rows);
             let params: Vec<&(dyn ::postgres::types::ToSql + Sync)> = columns.iter().map(AsRef::as_ref).collect();
             self.client.borrow_mut().execute(&many, &params).map_err(|e| wrap(e, text))?;
         }
@@ -175,24 +171,32 @@ impl fmt::Debug for Connection {
 /// A statement of a connection.
 pub(in crate::store) struct Statement<'c> {
     conn: &'c Connection,
-    statement: ::postgres::Statement,
+    prepared: ::postgres::Statement,
+    /// For errors.
+    text: String,
 }
 
 impl Statement<'_> {
-    pub(in crate::store) fn execute(&self, params: impl Params) -> Result<usize> {
+    /// The types of its parameters.
+    #[cfg(test)]
+    pub(super) fn types(&self) -> &[::postgres::types::Type] {
+        self.prepared.params()
+    }
+
+    pub(in crate::store) fn execute(&self, params: &impl Params) -> Result<usize> {
         self.conn.flush()?;
-        let bound = bound(&params)?;
+        let bound = bound(params)?;
         let mut client = self.conn.client.borrow_mut();
-        let changed = client.execute(&self.statement, &refs(&bound)).map_err(|e| wrap(e, "a change"))?;
+        let changed = client.execute(&self.prepared, &refs(&bound)).map_err(|e| wrap(e, &self.text))?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
-    pub(in crate::store) fn query(&self, params: impl Params) -> Result<Rows> {
+    pub(in crate::store) fn query(&self, params: &impl Params) -> Result<Rows> {
         self.conn.flush()?;
-        let bound = bound(&params)?;
+        let bound = bound(params)?;
         let mut client = self.conn.client.borrow_mut();
-        let found = client.query(&self.statement, &refs(&bound)).map_err(|e| wrap(e, "a question"))?;
-        let names: Names = self.statement.columns().iter().map(|column| column.name().to_owned()).collect();
+        let found = client.query(&self.prepared, &refs(&bound)).map_err(|e| wrap(e, &self.text))?;
+        let names: Names = self.prepared.columns().iter().map(|column| column.name().to_owned()).collect();
         Ok(Rows { names, found: found.into_iter(), row: None })
     }
 }

@@ -49,7 +49,12 @@ pub(super) fn map(place: &str, error: &Error) -> StoreError {
     };
     let Some(failed) = failed else { return StoreError::Other(error.to_string()) };
     let path = || place.to_owned();
-    let Some(code) = failed.error.code() else { return StoreError::Io(failed.to_string()) };
+    let Some(code) = failed.error.code() else {
+        // Of the connection; or a value that does not fit its type, which is a fault of ours.
+        let is_ours = std::error::Error::source(&failed.error).is_some_and(|source| !source.is::<std::io::Error>());
+        let said = if is_ours { format!("{failed}, of `{}`", failed.doing) } else { failed.to_string() };
+        return if is_ours { StoreError::Other(said) } else { StoreError::Io(said) };
+    };
     match *code {
         SqlState::DISK_FULL => StoreError::Full { path: path() },
         SqlState::LOCK_NOT_AVAILABLE | SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE => {

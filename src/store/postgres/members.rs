@@ -45,6 +45,10 @@ const OTHERS: &str = "SELECT g.generation, g.pid, g.pid_start, g.boot_id, g.cook
 /// `generations.generation`, `beats.generation`.
 const TAKE: &str = "UPDATE generations SET taken = 1 WHERE generation = ?1 AND ended_at IS NULL AND (taken = 1 OR \
      (SELECT beat FROM beats WHERE generation = ?1) = ?2)";
+/// `running.job_id`, then `generations.generation`: who runs a job, if that is another member.
+pub(in crate::store) const RUNNING_ELSEWHERE: &str = "SELECT g.generation, g.host FROM running r \
+     CROSS JOIN generations g ON g.generation = r.generation WHERE r.job_id = ?1 AND g.generation <> ?2 \
+     AND g.ended_at IS NULL AND g.taken = 0";
 /// One row for each duty, and `generations.generation`.
 const LEAD: &str = "INSERT INTO duties (duty, generation) VALUES (?1, ?2) ON CONFLICT (duty) DO UPDATE SET \
      generation = excluded.generation WHERE duties.generation = excluded.generation OR NOT EXISTS \

@@ -14,11 +14,12 @@
 mod connection;
 mod dialect;
 mod error;
-mod members;
+pub(super) mod members;
 mod news;
 mod open;
 mod pulse;
 mod records;
+mod roles;
 #[cfg(test)]
 pub(super) mod server;
 #[cfg(test)]
@@ -37,17 +38,15 @@ use self::open::Server;
 pub(super) use self::pulse::Pulse;
 use self::pulse::Shared;
 pub(super) use self::records::PostgresRecords;
+pub(super) use self::roles::{as_guest, as_master, exists, records};
 use super::relational::batch::{Batch, High};
 use super::relational::conn::Conn;
 use super::relational::names::Names;
 use super::relational::run_index::Blocks;
 use super::relational::{bulk, sql, totals};
-use super::{
-    Applied, Changes, Duty, Master, Member, Membership, News, Opened, Records, Recovered, Store, StoreError,
-};
+use super::{Applied, Duty, Master, Member, Membership, News, Recovered, Store, StoreError};
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Change, Op};
-use crate::model::store_url::ServerUrl;
 use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
 
 /// The writing connection to a server.
@@ -87,24 +86,6 @@ struct Found {
 
 /// How long a member lives without a word, if nothing else is said.
 const LEASE: Duration = Duration::from_secs(30);
-
-/// To read a store; an answer may take so long.
-pub(super) fn records(url: &ServerUrl, limit: Option<Duration>) -> Result<Box<dyn Records + Send>, StoreError> {
-    Ok(Box::new(PostgresRecords::open(&url.url, limit)?))
-}
-
-/// To write to it as no member.
-pub(super) fn as_guest(url: &ServerUrl) -> Result<Box<dyn Store>, StoreError> {
-    Ok(Box::new(PostgresStore::open(&url.url, LEASE)?))
-}
-
-/// To be one of its masters.
-pub(super) fn as_master(url: &ServerUrl) -> Result<Opened, StoreError> {
-    let store = PostgresStore::open(&url.url, LEASE)?;
-    let records = records(url, None)?;
-    let changes = Changes::Server(Pulse::start(store.server.clone(), Arc::clone(&store.pulse))?);
-    Ok(Opened { store: Box::new(store), records, changes, lock: None })
-}
 
 impl PostgresStore {
     /// Connects, makes the tables if they are missing, and brings them to the newest schema.
@@ -228,7 +209,11 @@ impl PostgresStore {
     }
 
     /// One step of a recovery or of an end; how many rows it changed.
-    fn step(&mut self, at: UnixMicros, work: impl FnOnce(&mut Batch<'_>) -> SqlResult<usize>) -> Result<usize, StoreError> {
+    fn step(
+        &mut self,
+        at: UnixMicros,
+        work: impl FnOnce(&mut Batch<'_>) -> SqlResult<usize>,
+    ) -> Result<usize, StoreError> {
         let ours = self.generation;
         let changed = self.transaction(
             at,
@@ -249,11 +234,15 @@ impl Store for PostgresStore {
         let lease = self.server.lease;
         // Not as the member that this may have been.
         self.generation = None;
-        let membership = self.transaction(at, |_| Ok(()), |batch| {
-            let membership = members::join(batch.conn, master, at, lease)?;
-            batch.add_mark(&master.mark(at))?;
-            Ok(membership)
-        })?;
+        let membership = self.transaction(
+            at,
+            |_| Ok(()),
+            |batch| {
+                let membership = members::join(batch.conn, master, at, lease)?;
+                batch.add_mark(&master.mark(at))?;
+                Ok(membership)
+            },
+        )?;
         self.commit()?;
         self.generation = Some(membership.generation);
         self.pulse.generation.store(membership.generation.0, Ordering::Release);
@@ -362,7 +351,8 @@ impl Store for PostgresStore {
     }
 
     fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError> {
-        let read = |conn: Conn<'_>| conn.prepare_cached(sql::NEXT_DUE)?.query_row([], |row| row.get::<_, Option<i64>>(0));
+        let read =
+            |conn: Conn<'_>| conn.prepare_cached(sql::NEXT_DUE)?.query_row([], |row| row.get::<_, Option<i64>>(0));
         Ok(self.read(read)?.map(UnixMicros))
     }
 

@@ -51,7 +51,9 @@ impl Server {
         if !schema.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
             || !schema.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
         {
-            return Err(cannot(format!("`schema={schema}` is no name of a schema: small letters, digits and `_` make one")));
+            return Err(cannot(format!(
+                "`schema={schema}` is no name of a schema: small letters, digits and `_` make one"
+            )));
         }
         let mut config = Config::from_str(&url).map_err(|e| cannot(with_source(&e)))?;
         if config.get_password().is_none()
@@ -102,6 +104,11 @@ impl Server {
         Ok(conn)
     }
 
+    /// Whether the tables are there.
+    pub(super) fn exists(&self) -> Result<bool, StoreError> {
+        Ok(self.schema_of(&self.connect()?)? > 0)
+    }
+
     fn make(&self, conn: &Connection) -> Result<(), StoreError> {
         let map = |e: rusqlite::Error| error::map(&self.shown, &e);
         if self.schema_of(conn)? == 0 {
@@ -114,9 +121,8 @@ impl Server {
     /// The number of the schema; 0: there is none.
     fn schema_of(&self, conn: &Connection) -> Result<i64, StoreError> {
         let map = |e: rusqlite::Error| error::map(&self.shown, &e);
-        let number = |text: &str| {
-            Conn::Postgres(conn).prepare_cached(text)?.query_row([], |row| row.get::<_, Option<i64>>(0))
-        };
+        let number =
+            |text: &str| Conn::Postgres(conn).prepare_cached(text)?.query_row([], |row| row.get::<_, Option<i64>>(0));
         let is_there = number(&format!("SELECT to_regclass('{}.store')::oid::bigint", self.schema)).map_err(map)?;
         if is_there.is_none() {
             return Ok(0);
@@ -167,7 +173,10 @@ impl Server {
             );
         }
         if !is_synced {
-            log::warn!("`{}` has `fsync` or `full_page_writes` off: a crash of its machine may lose everything", self.shown);
+            log::warn!(
+                "`{}` has `fsync` or `full_page_writes` off: a crash of its machine may lose everything",
+                self.shown
+            );
         }
         Ok(())
     }

@@ -51,7 +51,8 @@ pub(in crate::store) struct Pulse {
 impl Pulse {
     /// Starts the thread.
     pub(super) fn start(server: Server, shared: Arc<Shared>) -> Result<Self, StoreError> {
-        let cannot = |e: std::io::Error| StoreError::Other(format!("cannot start what says that this master lives: {e}"));
+        let cannot =
+            |e: std::io::Error| StoreError::Other(format!("cannot start what says that this master lives: {e}"));
         let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
         ours.set_nonblocking(true).map_err(cannot)?;
         theirs.set_nonblocking(true).map_err(cannot)?;

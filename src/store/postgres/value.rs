@@ -75,14 +75,14 @@ fn unescaped(text: &str) -> String {
 }
 
 /// The columns of rows, as arrays of these types.
-pub(super) fn columns(types: &[Type], rows: Vec<Vec<Value>>) -> Result<Vec<Box<dyn ToSql + Sync>>> {
+pub(super) fn columns(types: &[Type], rows: Vec<Vec<Value>>) -> Vec<Box<dyn ToSql + Sync>> {
     let mut columns: Vec<Vec<Value>> = types.iter().map(|_| Vec::with_capacity(rows.len())).collect();
     for row in rows {
         for (column, value) in columns.iter_mut().zip(row) {
             column.push(value);
         }
     }
-    Ok(columns.into_iter().map(|column| Box::new(column.into_iter().map(Bound).collect::<Vec<_>>()) as _).collect())
+    columns.into_iter().map(|column| Box::new(column.into_iter().map(Bound).collect::<Vec<_>>()) as _).collect()
 }
 
 /// A value that a server has sent.

@@ -11,14 +11,13 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, Result};
 
-use super::conn::{Conn, Row};
 use super::batch::{Batch, Place, Waiting};
+use super::conn::Row;
 use super::ended::End;
 use super::names::maybe_text;
 use super::{codes, sql};
 use crate::model::after::{After, AfterFailed, BadLink, LinkError, Links, Parent, ParentResults, Standing};
 use crate::model::batch::REF;
-use crate::model::graph::{Link, Side};
 use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
 use crate::model::{BatchId, Cause, JobId, JobState, NewJob};
@@ -68,14 +67,6 @@ const ADOPT_BOTH: &str = "DELETE FROM waits WHERE parent = ?2 AND job IN \
 /// `waits_by_parent` and the key of `waits`; likewise.
 const ADOPT: &str = "UPDATE waits SET parent = ?2 WHERE parent = ?1 AND open < 3";
 
-/// `waits_open`, then the rest by the key of `waits`.
-const PARENT_LINKS: &str = "SELECT * FROM (SELECT job, parent, name, 1 FROM waits INDEXED BY waits_open \
-     WHERE job = ?1 AND open > 0 AND parent > 0 ORDER BY open, parent) AS a UNION ALL SELECT * FROM (SELECT job, parent, name, 0 FROM waits \
-     WHERE job = ?1 AND open = 0 AND parent > 0 ORDER BY parent) AS b LIMIT ?2";
-/// `waits_by_parent`.
-const CHILD_LINKS: &str = "SELECT job, parent, name, open > 0 FROM waits INDEXED BY waits_by_parent \
-     WHERE parent = ?1 ORDER BY job LIMIT ?2";
-
 /// A row of `waits`.
 struct Wait {
     job: i64,
@@ -91,16 +82,6 @@ impl Wait {
 
 fn standing(row: &Row<'_>, column: usize) -> Result<Standing> {
     Ok(codes::word(&Standing::ALL, row.get(column)?)?)
-}
-
-/// The links of a job.
-pub(in crate::store) fn links(conn: Conn<'_>, id: JobId, side: Side, limit: u32) -> Result<Vec<Link>> {
-    let read = |row: &Row<'_>| {
-        let name = maybe_text(row, 2)?;
-        Ok(Link { job: JobId(row.get(0)?), after: JobId(row.get(1)?), name, is_open: row.get(3)? })
-    };
-    let text = if side == Side::Parents { PARENT_LINKS } else { CHILD_LINKS };
-    conn.prepare_cached(text)?.query_map((id.0, limit), read)?.collect()
 }
 
 impl Batch<'_> {

@@ -13,9 +13,9 @@ use crate::store::Applied;
 fn run_of(op: &Op) -> Option<i64> {
     match op {
         Op::Change(Change::Finish(finish)) => Some(finish.job.id.0),
-        Op::Change(
-            Change::Unclaim { job, .. } | Change::Assign { job, .. } | Change::Progress { job, .. },
-        ) => Some(job.0),
+        Op::Change(Change::Unclaim { job, .. } | Change::Assign { job, .. } | Change::Progress { job, .. }) => {
+            Some(job.0)
+        }
         Op::Change(_) | Op::Request(_) => None,
     }
 }

@@ -4,8 +4,8 @@
 
 use rusqlite::{Result, params};
 
-use super::conn::{Conn, Row};
 use super::batch::Batch;
+use super::conn::{Conn, Row};
 use super::read::Query;
 use super::{codes, names};
 use crate::model::audit::{Deed, DeedRecord, MOST_DEEDS, Via};

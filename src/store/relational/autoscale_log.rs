@@ -5,8 +5,8 @@
 use rusqlite::types::Type;
 use rusqlite::{Error, Result, params};
 
-use super::conn::{Conn, Row};
 use super::batch::Batch;
+use super::conn::{Conn, Row};
 use super::names;
 use super::read::Query;
 use crate::model::autoscale::{AutoscaleChange, AutoscaleRecord, CHANGES_KEPT_FOR, MOST_CHANGES, Measured};

@@ -6,8 +6,8 @@
 
 use rusqlite::Result;
 
-use super::conn::{Conn, Row};
 use super::batches::{OnRecord, ranges, size};
+use super::conn::{Conn, Row};
 use super::read::Query;
 use super::{job_list, names};
 use crate::model::batch::{BatchCounts, BatchRecord};
@@ -19,7 +19,8 @@ const FEW: i64 = 10_000;
 /// All that waits, by the keys of `ready` and of `scheduled`, and the few rows of `bulk_ranges`; of large batches only.
 const READY: &str = "SELECT id, id FROM ready";
 const SCHEDULED: &str = "SELECT id, id FROM scheduled";
-const STAGED: &str = "SELECT first_id, last_id FROM bulk_ranges u CROSS JOIN bulks b ON b.id = u.bulk AND b.committed = 1";
+const STAGED: &str =
+    "SELECT first_id, last_id FROM bulk_ranges u CROSS JOIN bulks b ON b.id = u.bulk AND b.committed = 1";
 /// Down `batches.id`, and the newest of a name by `batches_by_name`.
 const BATCHES: &str = "SELECT id, name, pushed_at, then_job, then_failed FROM batches WHERE true";
 

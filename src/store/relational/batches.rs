@@ -5,8 +5,8 @@
 
 use rusqlite::{OptionalExtension, Result};
 
-use super::conn::{Conn, Row};
 use super::batch::Batch;
+use super::conn::{Conn, Row};
 use super::names;
 use crate::model::after::{AfterFailed, Standing};
 use crate::model::batch::{BatchEnd, BatchError, IntoBatch, REF};
@@ -55,7 +55,7 @@ const UNOPENED: &str = "SELECT max(u.last_id) FROM bulk_ranges u CROSS JOIN bulk
 /// The last row by `batch_ranges_by_batch`.
 const LAST: &str = "SELECT last_id FROM batch_ranges WHERE batch = ?1 ORDER BY first_id DESC LIMIT 1";
 /// The rest of `batch_ranges_by_batch`, each with a range of `jobs.id`.
-const ONWARD: &str = "SELECT j.id FROM batch_ranges g CROSS JOIN jobs j ON j.id BETWEEN max(g.first_id, ?2 + 1) AND g.last_id \
+const ONWARD: &str = "SELECT j.id FROM batch_ranges g CROSS JOIN jobs j ON j.id BETWEEN max(g.first_id, CAST(?2 AS BIGINT) + 1) AND g.last_id \
      WHERE g.batch = ?1 AND g.last_id > ?2 ORDER BY g.first_id, j.id LIMIT ?3";
 /// The few rows of `running`, each with a step into `batch_ranges.first_id`.
 const RUNS: &str = "SELECT 1 FROM running r WHERE (SELECT CASE WHEN last_id >= r.job_id THEN batch END FROM batch_ranges \
@@ -120,7 +120,10 @@ impl Batch<'_> {
     }
 
     /// The batch that is joined, if it is open; `None`: a new one is to be made.
-    pub(in crate::store) fn can_join(&mut self, into: &IntoBatch) -> Result<std::result::Result<Option<BatchId>, BatchError>> {
+    pub(in crate::store) fn can_join(
+        &mut self,
+        into: &IntoBatch,
+    ) -> Result<std::result::Result<Option<BatchId>, BatchError>> {
         let batch = match into {
             IntoBatch::New(_) => return Ok(Ok(None)),
             IntoBatch::Join(batch) => *batch,
@@ -148,7 +151,12 @@ impl Batch<'_> {
     }
 
     /// The jobs of a bulk push that is committed are in this batch.
-    pub(in crate::store) fn put_bulk(&mut self, bulk: BulkId, joined: Option<BatchId>, into: &IntoBatch) -> Result<BatchId> {
+    pub(in crate::store) fn put_bulk(
+        &mut self,
+        bulk: BulkId,
+        joined: Option<BatchId>,
+        into: &IntoBatch,
+    ) -> Result<BatchId> {
         let batch = self.joined_or_new(joined, into)?;
         let first: Option<i64> = self.conn.prepare_cached(BULK_BEGINS)?.query_row([bulk.0], |row| row.get(0))?;
         self.run(RANGES_OF_BULK, (bulk.0, batch.0))?;

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension, Result};
 
-use super::conn::{Conn, Row};
 use super::batch::{Batch, Waiting};
+use super::conn::{Conn, Row};
 use super::{lanes, sql};
 use crate::model::batch::IntoBatch;
 use crate::model::bulk::{BulkOwner, BulkStep, OpenBulk, Opened};

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{OptionalExtension, Result};
 
-use super::conn::Row;
 use super::batch::Batch;
 use super::codes;
+use super::conn::Row;
 use crate::model::after::{AfterFailed, BadLink, LinkError, Parent, Standing, circle};
 use crate::model::{BulkId, NewJob};
 
@@ -35,7 +35,7 @@ const EDGES: &str = "SELECT w.job, w.parent FROM bulk_ranges g CROSS JOIN waits 
 const WITHIN: &str = "SELECT job, min(after_failed) FROM waits WHERE job BETWEEN ?1 AND ?2 GROUP BY job ORDER BY job";
 
 /// The few rows of `bulk_ranges`.
-const BEFORE: &str = "SELECT coalesce(CAST(sum(min(last_id, ?2 - 1) - first_id + 1) AS BIGINT), 0) FROM bulk_ranges \
+const BEFORE: &str = "SELECT coalesce(CAST(sum(min(last_id, CAST(?2 AS BIGINT) - 1) - first_id + 1) AS BIGINT), 0) FROM bulk_ranges \
      WHERE bulk = ?1 AND first_id < ?2";
 
 /// A job that comes after a ref which was not known when it was staged.
@@ -99,9 +99,8 @@ impl Batch<'_> {
 
     /// Looks up the refs that came after those who name them. Before that the commit is refused.
     pub(in crate::store) fn resolve_staged(&mut self, bulk: BulkId) -> Result<std::result::Result<(), BadLink>> {
-        let read = |row: &Row<'_>| {
-            Ok(Later { job: row.get(0)?, name: row.get(1)?, failed: row.get(2)?, parent: row.get(3)? })
-        };
+        let read =
+            |row: &Row<'_>| Ok(Later { job: row.get(0)?, name: row.get(1)?, failed: row.get(2)?, parent: row.get(3)? });
         let later: Vec<Later> = self.conn.prepare_cached(LATER)?.query_map([bulk.0], read)?.collect::<Result<_>>()?;
         if let Some(unknown) = later.iter().find(|later| later.parent.is_none()) {
             let why = LinkError::UnknownRef(unknown.name.as_str().into());

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rusqlite::Result;
 use rusqlite::types::ToSql;
 
-use super::conn::Row;
 use super::batch::{Batch, Waiting};
+use super::conn::Row;
 use super::ended::End;
 use super::{lanes, names, sql};
 use crate::model::change::{Claim, HeldBack, Reply};
@@ -152,7 +152,13 @@ impl Batch<'_> {
     }
 
     /// Starts a job that has left its lane; false: it has expired, or is damaged.
-    pub(in crate::store) fn begin(&mut self, queue: &QueueName, row: Front, claim: &Claim, taken: &mut Taken) -> Result<bool> {
+    pub(in crate::store) fn begin(
+        &mut self,
+        queue: &QueueName,
+        row: Front,
+        claim: &Claim,
+        taken: &mut Taken,
+    ) -> Result<bool> {
         if !row.has_expired(self.at) && row.args.is_some() {
             let job = self.start(queue, row, claim, taken.jobs.len())?;
             taken.jobs.push(job);
@@ -195,7 +201,8 @@ impl Batch<'_> {
         }
         let mut statement = self.conn.prepare_cached(&lanes::front(lanes.len()))?;
         let most_rows = most as i64;
-        let params: Vec<&dyn ToSql> = [&queue as &dyn ToSql, &most_rows].into_iter().chain(lanes.iter().map(|lane| lane as _)).collect();
+        let params: Vec<&dyn ToSql> =
+            [&queue as &dyn ToSql, &most_rows].into_iter().chain(lanes.iter().map(|lane| lane as _)).collect();
         let mut rows = statement.query(&*params)?;
         let mut front = Vec::with_capacity(most.min(1024));
         let mut first = taken.bytes == 0;

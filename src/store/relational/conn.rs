@@ -37,9 +37,8 @@ pub(in crate::store) enum Row<'a> {
 
 /// Until it is dropped all statements see the same rows.
 pub(in crate::store) enum Snapshot<'c> {
-    /// Held for its end.
-    Sqlite(#[expect(dead_code, reason = "its end is what counts")] Transaction<'c>),
-    Postgres(postgres::Snapshot<'c>),
+    Sqlite(#[expect(dead_code, reason = "held for its end")] Transaction<'c>),
+    Postgres(#[expect(dead_code, reason = "held for its end")] postgres::Snapshot<'c>),
 }
 
 /// Values for the parameters of a statement.
@@ -66,7 +65,7 @@ impl<'c> Conn<'c> {
         params: impl Params,
     ) -> Result<()> {
         if let Self::Postgres(conn) = self {
-            return conn.put_off(text, params);
+            return conn.put_off(text, &params);
         }
         self.kept(slot, text)?.execute(params).map(drop)
     }
@@ -109,7 +108,7 @@ impl Statement<'_> {
     pub(in crate::store) fn execute(&mut self, params: impl Params) -> Result<usize> {
         match self {
             Self::Sqlite(statement) => statement.execute(params),
-            Self::Postgres(statement) => statement.execute(params),
+            Self::Postgres(statement) => statement.execute(&params),
         }
     }
 
@@ -117,7 +116,7 @@ impl Statement<'_> {
     pub(in crate::store) fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
         match self {
             Self::Sqlite(statement) => statement.query(params).map(Rows::Sqlite),
-            Self::Postgres(statement) => statement.query(params).map(Rows::Postgres),
+            Self::Postgres(statement) => statement.query(&params).map(Rows::Postgres),
         }
     }
 

@@ -5,8 +5,8 @@
 
 use rusqlite::{Result, params};
 
-use super::conn::{Conn, Row};
 use super::batch::Batch;
+use super::conn::{Conn, Row};
 use super::names::maybe_text;
 use super::{codes, sql};
 use crate::model::{Cause, Fingerprint, JobId, JobState, QueueName, UnixMicros};

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Result, params};
 
-use super::conn::{Conn, Row};
 use super::batch::Batch;
+use super::conn::{Conn, Row};
 use super::read::Query;
 use super::{codes, names, sql};
 use crate::model::change::{Keep, Reply};

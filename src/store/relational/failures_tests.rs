@@ -7,10 +7,10 @@ use rusqlite::Connection;
 
 use super::super::ended;
 use super::super::failures::{list, write_those_of_dead};
-use crate::store::sqlite::migrate;
 use crate::model::failure::MOST_PER_TYPE;
 use crate::model::{Cause, Fingerprint, QueueName, UnixMicros};
 use crate::store::FailureFilter;
+use crate::store::sqlite::migrate;
 
 /// Instructions of SQLite's machine between two counts.
 const PACE: u64 = 10;

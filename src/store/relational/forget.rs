@@ -29,7 +29,12 @@ struct Queue {
 
 impl Batch<'_> {
     /// Walks on through the queues; how many were forgotten. `runs`: runs were removed, so blocks may have become empty.
-    pub(in crate::store) fn prune_queues(&mut self, keep: &Keep, served: &BTreeSet<QueueName>, runs: bool) -> Result<usize> {
+    pub(in crate::store) fn prune_queues(
+        &mut self,
+        keep: &Keep,
+        served: &BTreeSet<QueueName>,
+        runs: bool,
+    ) -> Result<usize> {
         let oldest: Option<i64> = self.conn.prepare_cached(sql::RUN_LOW)?.query_row([], |row| row.get(0))?;
         let from: String = self.conn.prepare_cached(sql::QUEUES_SEEN_GET)?.query_row([], |row| row.get(0))?;
         let queues = self.queues_onward(&from, keep, oldest)?;

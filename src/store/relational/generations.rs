@@ -4,9 +4,9 @@
 
 use rusqlite::{OptionalExtension, Result};
 
-use super::conn::{Conn, Row};
 use super::batch::{Batch, High, Waiting};
 use super::claim::counters_of;
+use super::conn::{Conn, Row};
 use super::names::Names;
 use super::run_row::RunRow;
 use super::{codes, sql};

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::Result;
 
-use super::conn::{Conn, Params, Row};
 use super::batch::Batch;
+use super::conn::{Conn, Params, Row};
 use super::{codes, names, rollups};
 use crate::model::gauge::{Mark, MarkKind, PoolGauge, QueueGauge};
 use crate::model::rollup::{Range, Resolution};

@@ -48,7 +48,11 @@ pub(in crate::store) fn jobs(conn: Conn<'_>, filter: &JobFilter) -> Result<Vec<J
 }
 
 /// As many of them as are found in this time.
-pub(in crate::store) fn search(conn: Conn<'_>, filter: &JobFilter, within: Duration) -> Result<Slice<JobRecord, JobId>> {
+pub(in crate::store) fn search(
+    conn: Conn<'_>,
+    filter: &JobFilter,
+    within: Duration,
+) -> Result<Slice<JobRecord, JobId>> {
     let mut pace = Pace::new(Some(within));
     let walked = list(conn, filter, filter.limit, &mut pace)?;
     Ok(walked.into_slice(&pace, JobId))

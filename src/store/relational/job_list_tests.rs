@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::store::sqlite::{SqliteStore, functions};
 use super::job_list::{count, jobs, search};
 use super::walk::FIRST;
 use crate::model::{ArgsFilter, Fingerprint, JobId, JobState, QueueName, States};
+use crate::store::sqlite::{SqliteStore, functions};
 use crate::store::{ErrorFilter, JobFilter};
 
 const JOBS: u64 = 50_000;

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Result};
 
-use super::conn::Row;
 use super::batch::{Batch, Waiting};
 use super::claim::{Front, Taken};
+use super::conn::Row;
 use super::key_limits::STATES_CLEAR;
 use super::{lanes, names, sql};
 use crate::model::change::Claim;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use foldhash::{HashMap, HashMapExt as _};
 use rusqlite::{OptionalExtension, Result};
 
-use super::conn::Row;
 use super::batch::Batch;
+use super::conn::Row;
 use super::key_lanes::Lane;
 use super::names;
 use crate::model::UnixMicros;
@@ -28,7 +28,8 @@ const OPEN: i64 = 1;
 const CLOSED: i64 = 2;
 
 /// `key_lanes_by_key`; of one key.
-const KEY_LANES_SET: &str = "UPDATE key_lanes SET state = ?3 WHERE queue = ?1 AND key = ?2 AND state = 3 - ?3";
+const KEY_LANES_SET: &str =
+    "UPDATE key_lanes SET state = ?3 WHERE queue = ?1 AND key = ?2 AND state = 3 - CAST(?3 AS BIGINT)";
 /// `key_lanes_by_key`; of one key: its runs have taken longer, or shorter, than was thought.
 const CHARGE: &str = "UPDATE key_lanes SET vtime = max(0, vtime + ?3) WHERE queue = ?1 AND key = ?2";
 /// Key of `key_states`.

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Result};
 
-use super::conn::{Conn, Row};
 use super::batch::{Batch, Waiting};
+use super::conn::{Conn, Row};
 use super::key_lanes::KEYED;
 use super::names;
 use crate::model::change::Reply;
@@ -54,8 +54,7 @@ const FIRST_OTHER_KEYED: &str = "SELECT t.name FROM queues q CROSS JOIN key_lane
      AND k.waiting > 0 CROSS JOIN ready r ON r.queue = q.id AND r.lane = k.id + 1099511627776 \
      CROSS JOIN jobs j ON j.id = r.id CROSS JOIN types t ON t.id = j.type WHERE q.name = ?1 LIMIT 1";
 /// One row.
-const SORTING_PUT: &str =
-    "INSERT INTO sorting (one, queue, lane, nprio, due_at, id) VALUES (1, ?1, ?2, ?3, ?4, ?5) \
+const SORTING_PUT: &str = "INSERT INTO sorting (one, queue, lane, nprio, due_at, id) VALUES (1, ?1, ?2, ?3, ?4, ?5) \
      ON CONFLICT (one) DO UPDATE SET queue = excluded.queue, lane = excluded.lane, nprio = excluded.nprio, due_at = excluded.due_at, id = excluded.id";
 /// One row.
 const SORTING_GET: &str = "SELECT queue, lane, nprio, due_at, id FROM sorting LIMIT 1";

@@ -11,9 +11,9 @@ use rusqlite::{OptionalExtension, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::conn::{Conn, Row};
 use super::batch::Batch;
 use super::claim::Taken;
+use super::conn::{Conn, Row};
 use super::{names, sql};
 use crate::model::change::{Claim, Reply};
 use crate::model::limit_record::{LimitRecord, Override};

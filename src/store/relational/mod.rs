@@ -33,6 +33,7 @@ pub(in crate::store) mod key_list;
 pub(in crate::store) mod lanes;
 pub(in crate::store) mod limits;
 pub(in crate::store) mod link_bounds;
+pub(in crate::store) mod links;
 pub(in crate::store) mod names;
 pub(in crate::store) mod operations;
 pub(in crate::store) mod operator;

@@ -5,8 +5,8 @@
 use rusqlite::types::Type;
 use rusqlite::{Error, Result, params};
 
-use super::conn::{Conn, Row};
 use super::batch::Batch;
+use super::conn::{Conn, Row};
 use super::{codes, names};
 use crate::model::change::{Keep, Reply};
 use crate::model::operation::{MOST_OPERATIONS, Operation, OperationState};

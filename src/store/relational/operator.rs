@@ -16,6 +16,7 @@ use crate::model::run_end::RunEnd;
 use crate::model::shift::FIXED_US;
 use crate::model::worker::Exit;
 use crate::model::{Cause, Counters, Holds, JobAction, JobId, JobState, QueueName, Setting, States};
+use crate::store::postgres::members::RUNNING_ELSEWHERE;
 
 impl Batch<'_> {
     pub(in crate::store) fn act(&mut self, job: JobId, only: States, action: &JobAction) -> Result<Reply> {
@@ -53,7 +54,7 @@ impl Batch<'_> {
             return Ok(None);
         }
         let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        self.conn.prepare_cached(sql::RUNNING_ELSEWHERE)?.query_row((job, self.generation), read).optional()
+        self.conn.prepare_cached(RUNNING_ELSEWHERE)?.query_row((job, self.generation), read).optional()
     }
 
     fn cancel_waiting(&mut self, place: &Place) -> Result<()> {

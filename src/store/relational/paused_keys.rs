@@ -6,9 +6,9 @@
 
 use rusqlite::Result;
 
-use super::conn::Conn;
 use super::batch::Batch;
 use super::claim::{Front, Taken};
+use super::conn::Conn;
 use crate::model::change::Reply;
 use crate::model::limit_record::{LimitRecord, PausedKey};
 use crate::model::{QueueName, QueueTotals};
@@ -32,7 +32,12 @@ pub(in crate::store) fn count(conn: Conn<'_>, totals: &QueueTotals) -> Result<u6
 
 impl Batch<'_> {
     /// Pauses a key, or resumes it. One that is paused already stays as it was.
-    pub(in crate::store) fn pause_key(&mut self, queue: &QueueName, key: &str, pause: Option<&PausedKey>) -> Result<Reply> {
+    pub(in crate::store) fn pause_key(
+        &mut self,
+        queue: &QueueName,
+        key: &str,
+        pause: Option<&PausedKey>,
+    ) -> Result<Reply> {
         let id = self.names.queue_or_new(self.conn, queue, self.at)?;
         let mut paused = self.names.limits(self.conn, queue)?.map(|record| record.paused.clone()).unwrap_or_default();
         if paused.contains_key(key) == pause.is_some() {

@@ -4,8 +4,8 @@
 
 use rusqlite::{OptionalExtension, Result};
 
-use super::conn::{Conn, Row};
 use super::codes;
+use super::conn::{Conn, Row};
 use super::names::{maybe_text, text};
 use super::read::{Query, time};
 use crate::model::processor::{
@@ -38,7 +38,11 @@ const WITH_RUNS_OUTSIDE: &str = "SELECT DISTINCT p.name FROM processor_runs AS r
      JOIN processors AS p ON p.id = r.processor WHERE r.ended_at IS NULL AND r.job_id IS NULL";
 
 /// The record that a tick depends on; `None`: the processor is not on record.
-pub(in crate::store) fn on_record(conn: Conn<'_>, name: &ProcessorName, tick: Option<UnixMicros>) -> Result<Option<OnRecord>> {
+pub(in crate::store) fn on_record(
+    conn: Conn<'_>,
+    name: &ProcessorName,
+    tick: Option<UnixMicros>,
+) -> Result<Option<OnRecord>> {
     let read = |row: &Row<'_>| {
         Ok(OnRecord { last_tick: time(row, 0)?, enabled: row.get(1)?, is_open: row.get(2)?, has_run: row.get(3)? })
     };

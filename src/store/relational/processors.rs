@@ -249,12 +249,12 @@ impl Batch<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use crate::store::sqlite::damage_tests::master;
-    use crate::store::sqlite::{SqliteRecords, SqliteStore};
     use super::*;
     use crate::model::change::{Change, Claim, Keep, Op};
     use crate::model::processor::Overlap;
     use crate::model::{QueueName, Takes};
+    use crate::store::sqlite::damage_tests::master;
+    use crate::store::sqlite::{SqliteRecords, SqliteStore};
     use crate::store::{Records, Store};
 
     fn opened() -> (tempfile::TempDir, SqliteStore, SqliteRecords) {

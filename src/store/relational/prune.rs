@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension, Result};
 
-use super::conn::Conn;
 use super::batch::Batch;
+use super::conn::Conn;
 use super::{codes, processor_row, sql};
 use crate::model::change::{Keep, Reply};
 use crate::model::{JobState, Outcome, ProcessorName, QueueName, UnixMicros};

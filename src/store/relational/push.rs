@@ -98,24 +98,28 @@ impl Batch<'_> {
         let timeout = job.timeout.map(micros);
         let label = job.label.as_deref().map(|name| self.label_or_new(name)).transpose()?;
         let id = self.new_job_id()?;
-        self.conn.later(&mut self.hot.job_add, sql::JOB_ADD, params![
-            id,
-            queue,
-            kind.id,
-            &*job.args,
-            nprio,
-            due_at,
-            job.expires_at.map(|t| t.0),
-            timeout,
-            job.max_attempts,
-            job.unique.as_deref(),
-            self.at.0,
-            job.wait.map(micros),
-            label,
-            run.map(|run| run.0),
-            job.pushed_in.as_deref().map(TraceContext::to_text),
-            job.key.as_deref()
-        ])?;
+        self.conn.later(
+            &mut self.hot.job_add,
+            sql::JOB_ADD,
+            params![
+                id,
+                queue,
+                kind.id,
+                &*job.args,
+                nprio,
+                due_at,
+                job.expires_at.map(|t| t.0),
+                timeout,
+                job.max_attempts,
+                job.unique.as_deref(),
+                self.at.0,
+                job.wait.map(micros),
+                label,
+                run.map(|run| run.0),
+                job.pushed_in.as_deref().map(TraceContext::to_text),
+                job.key.as_deref()
+            ],
+        )?;
         Ok(Waiting { queue, lane: kind.lane, nprio, due_at, id, tried: false })
     }
 
@@ -124,11 +128,7 @@ impl Batch<'_> {
             return Ok(*id);
         }
         let found = self.conn.prepare_cached(sql::LABEL_ID)?.query_row([name], |row| row.get(0)).optional()?;
-        let id = if let Some(id) = found {
-            id
-        } else {
-            self.added(sql::LABEL_ADD, [name])?
-        };
+        let id = if let Some(id) = found { id } else { self.added(sql::LABEL_ADD, [name])? };
         self.label = Some((name.into(), id));
         Ok(id)
     }
@@ -186,10 +186,10 @@ pub(in crate::store) fn micros(d: std::time::Duration) -> i64 {
 mod tests {
     use std::sync::Arc;
 
-    use crate::store::sqlite::SqliteStore;
     use crate::model::change::{Change, Keep, Op, Request};
     use crate::model::{JobId, NewJob, UnixMicros};
     use crate::store::Store;
+    use crate::store::sqlite::SqliteStore;
 
     fn labelled(label: &str) -> NewJob {
         NewJob { label: Some(label.into()), ..NewJob::new("t", "1") }

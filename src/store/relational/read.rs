@@ -11,8 +11,8 @@ use rusqlite::{OptionalExtension as _, Result};
 use super::conn::{Conn, Row};
 use super::walk::ListRow as _;
 use super::{
-    after, audit, autoscale_log, batch_list, call_log, codes, ended, failures, generations, history, job_list, job_row,
-    key_list, lanes, operations, processor_row, run_index, run_row, sql, table_rows, totals,
+    audit, autoscale_log, batch_list, call_log, codes, ended, failures, generations, history, job_list, job_row,
+    key_list, lanes, links, operations, processor_row, run_index, run_row, sql, table_rows, totals,
 };
 use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
@@ -135,7 +135,7 @@ impl<A: Asks> Records for A {
     }
 
     fn links(&mut self, id: JobId, side: Side, limit: u32) -> Result<Vec<Link>, StoreError> {
-        self.ask(|conn| after::links(conn, id, side, limit))
+        self.ask(|conn| links::links(conn, id, side, limit))
     }
 
     fn keys(&mut self, filter: &KeyFilter) -> Result<Vec<KeyRecord>, StoreError> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Result, params};
 
-use super::conn::{Params, Row};
 use super::batch::Batch;
+use super::conn::{Params, Row};
 use super::{codes, names};
 use crate::model::change::Reply;
 use crate::model::gauge::{Mark, PoolGauge, QueueGauge, Rollup};
@@ -232,7 +232,8 @@ impl Batch<'_> {
         let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         let found = self.conn.prepare_cached(COUNTED_FIRST)?.query_row((first, last), read).optional()?;
         let Some((generation, high, open)): Option<(i64, i64, String)> = found else { return Ok(0) };
-        let (open, dead): (Vec<i64>, _) = (serde_json::from_str(&open).unwrap_or_default(), codes::state(JobState::Dead));
+        let (open, dead): (Vec<i64>, _) =
+            (serde_json::from_str(&open).unwrap_or_default(), codes::state(JobState::Dead));
         let last = if open.is_empty() {
             self.count_runs(UNCOUNTED_ABOVE, params![generation, dead, high, STEP])?
         } else {

@@ -13,8 +13,8 @@ use std::time::Duration;
 use foldhash::HashMap;
 use rusqlite::{OptionalExtension, Result};
 
-use super::conn::Conn;
 use super::batch::Batch;
+use super::conn::Conn;
 use super::read::Query;
 use super::walk::{Axis, Bounds, Pace, Source, walk};
 use super::{codes, run_row, sql};
@@ -51,7 +51,13 @@ impl Blocks {
 
 impl Batch<'_> {
     /// Enters a run that is being recorded.
-    pub(in crate::store) fn map_run(&mut self, queue: i64, outcome: Outcome, run: i64, ended_at: UnixMicros) -> Result<()> {
+    pub(in crate::store) fn map_run(
+        &mut self,
+        queue: i64,
+        outcome: Outcome,
+        run: i64,
+        ended_at: UnixMicros,
+    ) -> Result<()> {
         let place = (queue, codes::outcome(outcome), block_of(run));
         if self.blocks.written.get(&place).is_some_and(|&until| ended_at.0 <= until) {
             return Ok(());

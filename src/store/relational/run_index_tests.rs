@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::sqlite::SqliteStore;
 use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request, WorkerStarted};
 use crate::model::{Claimed, Detail, JobId, NewJob, Outcome, PoolName, QueueName, Slot, Takes, UnixMicros, WorkerId};
+use crate::store::sqlite::SqliteStore;
 use crate::store::{Master, RunFilter, Store};
 
 const AT: UnixMicros = UnixMicros(1_700_000_000_000_000);

@@ -2,13 +2,15 @@
 
 use rusqlite::{Result, params};
 
-use super::conn::Row;
 use super::batch::Batch;
+use super::conn::Row;
 use super::read::Query;
 use super::walk::ListRow;
 use super::{codes, names};
 use crate::model::trace::SpanIds;
-use crate::model::{ArgsFilter, ArgsSearch, Cause, Detail, Generation, JobId, Outcome, QueueName, RunId, RunRecord, UnixMicros};
+use crate::model::{
+    ArgsFilter, ArgsSearch, Cause, Detail, Generation, JobId, Outcome, QueueName, RunId, RunRecord, UnixMicros,
+};
 use crate::store::RunFilter;
 
 /// `runs.id`, `runs_by_job`.
@@ -35,7 +37,8 @@ impl ListRow for RunRecord {
     type Filter = RunFilter;
 
     fn query<'a>(from: &str, filter: &'a RunFilter, searches: bool) -> Query<'a> {
-        let columns = if searches { SELECT.to_owned() } else { SELECT.replacen(" FROM runs r", ", r.result FROM runs r", 1) };
+        let columns =
+            if searches { SELECT.to_owned() } else { SELECT.replacen(" FROM runs r", ", r.result FROM runs r", 1) };
         let query = Query::new(columns.replacen("runs r", from, 1))
             .and("r.job_id =", filter.job.map(|id| id.0))
             .and("q.name =", filter.queue.as_ref().map(QueueName::as_str))
@@ -103,47 +106,55 @@ impl Batch<'_> {
         let detail = run.detail;
         let peak_memory = detail.peak_memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         if run.is_plain() {
-            self.conn.later(&mut self.hot.run_add_plain, ADD_PLAIN, (
-                run.id,
-                run.job,
-                run.queue,
-                run.kind,
-                run.worker,
-                run.generation,
-                run.attempt,
-                outcome,
-                started_at,
-                ended_at,
-                waited_us,
-                peak_memory,
-            ))?;
+            self.conn.later(
+                &mut self.hot.run_add_plain,
+                ADD_PLAIN,
+                (
+                    run.id,
+                    run.job,
+                    run.queue,
+                    run.kind,
+                    run.worker,
+                    run.generation,
+                    run.attempt,
+                    outcome,
+                    started_at,
+                    ended_at,
+                    waited_us,
+                    peak_memory,
+                ),
+            )?;
         } else {
-            self.conn.later(&mut self.hot.run_add, ADD, params![
-                run.id,
-                run.job,
-                run.queue,
-                run.kind,
-                run.worker,
-                run.generation,
-                run.attempt,
-                outcome,
-                started_at,
-                ended_at,
-                waited_us,
-                peak_memory,
-                run.cause.map(codes::cause),
-                detail.exit_code,
-                detail.signal,
-                detail.error,
-                detail.stderr_tail,
-                detail.stdout_tail,
-                detail.result,
-                detail.error_type,
-                detail.error_code,
-                detail.backtrace,
-                run.span.trace_id.map(String::from),
-                run.span.span_id.map(String::from),
-            ])?;
+            self.conn.later(
+                &mut self.hot.run_add,
+                ADD,
+                params![
+                    run.id,
+                    run.job,
+                    run.queue,
+                    run.kind,
+                    run.worker,
+                    run.generation,
+                    run.attempt,
+                    outcome,
+                    started_at,
+                    ended_at,
+                    waited_us,
+                    peak_memory,
+                    run.cause.map(codes::cause),
+                    detail.exit_code,
+                    detail.signal,
+                    detail.error,
+                    detail.stderr_tail,
+                    detail.stdout_tail,
+                    detail.result,
+                    detail.error_type,
+                    detail.error_code,
+                    detail.backtrace,
+                    run.span.trace_id.map(String::from),
+                    run.span.span_id.map(String::from),
+                ],
+            )?;
         }
         self.map_run(run.queue, run.outcome, run.id, run.ended_at)
     }

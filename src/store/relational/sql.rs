@@ -56,7 +56,8 @@ pub(in crate::store) const QUEUES_SEEN_SET: &str = "UPDATE pruned SET queues_see
 /// One row; once per transaction.
 pub(in crate::store) const FORGOTTEN_GET: &str = "SELECT queues_forgotten FROM pruned WHERE id = 1";
 /// One row; once per step that forgets a queue.
-pub(in crate::store) const FORGOTTEN_ADD: &str = "UPDATE pruned SET queues_forgotten = queues_forgotten + ?1 WHERE id = 1";
+pub(in crate::store) const FORGOTTEN_ADD: &str =
+    "UPDATE pruned SET queues_forgotten = queues_forgotten + ?1 WHERE id = 1";
 /// All of `queues` (as many rows as there are queues), with one step into the key of `ready` each.
 pub(in crate::store) const TOTALS: &str = concat!(
     "SELECT name, paused, ready, scheduled, retrying, running, dead, succeeded_total, failed_total, commands, \
@@ -115,7 +116,8 @@ pub(in crate::store) const JOBS_DELETE: &str = "DELETE FROM jobs WHERE id BETWEE
 /// All of the few rows.
 pub(in crate::store) const BULKS: &str = "SELECT id, pid, pid_start, boot_id, committed FROM bulks ORDER BY id";
 /// Appends.
-pub(in crate::store) const BULK_ADD: &str = "INSERT INTO bulks (pid, pid_start, boot_id) VALUES (?1, ?2, ?3) RETURNING id";
+pub(in crate::store) const BULK_ADD: &str =
+    "INSERT INTO bulks (pid, pid_start, boot_id) VALUES (?1, ?2, ?3) RETURNING id";
 /// `bulks.id`.
 pub(in crate::store) const BULK_GET: &str =
     "SELECT committed, dropped, keyed, expiring, scheduled, linked FROM bulks WHERE id = ?1";
@@ -123,7 +125,8 @@ pub(in crate::store) const BULK_GET: &str =
 pub(in crate::store) const BULK_MARK: &str = "UPDATE bulks SET keyed = max(keyed, ?2), expiring = max(expiring, ?3), \
      scheduled = max(scheduled, ?4), linked = max(linked, ?5) WHERE id = ?1";
 /// `bulks.id`.
-pub(in crate::store) const BULK_COMMIT: &str = "UPDATE bulks SET committed = 1 WHERE id = ?1 AND committed = 0 AND dropped = 0";
+pub(in crate::store) const BULK_COMMIT: &str =
+    "UPDATE bulks SET committed = 1 WHERE id = ?1 AND committed = 0 AND dropped = 0";
 /// `bulks.id`.
 pub(in crate::store) const BULK_DROP: &str = "UPDATE bulks SET dropped = 1 WHERE id = ?1";
 /// `bulks.id`.
@@ -189,7 +192,8 @@ pub(in crate::store) const READY_DELETE_FRONT: &str =
     "DELETE FROM ready WHERE queue = ?1 AND lane = ?2 AND (nprio, due_at, id) <= (?3, ?4, ?5)";
 
 /// Key of `scheduled`.
-pub(in crate::store) const SCHEDULED_ADD: &str = "INSERT INTO scheduled (due_at, id, tried, wait_us) VALUES (?1, ?2, ?3, ?4)";
+pub(in crate::store) const SCHEDULED_ADD: &str =
+    "INSERT INTO scheduled (due_at, id, tried, wait_us) VALUES (?1, ?2, ?3, ?4)";
 /// Key of `scheduled`.
 pub(in crate::store) const SCHEDULED_WAIT: &str = "SELECT wait_us FROM scheduled WHERE due_at = ?1 AND id = ?2";
 /// Key of `scheduled`.
@@ -232,7 +236,7 @@ pub(in crate::store) const NEXT_DUE: &str = "SELECT min(at) FROM (SELECT min(due
 
 /// Appends to a few pages. No worker is 0 in this table, as its first version allows no NULL; [`RUNNING_LEFT`] turns it back.
 pub(in crate::store) const RUNNING_ADD: &str = "INSERT INTO running (job_id, run_id, worker, attempt, due_at, started_at, \
-     generation, tried) VALUES (?1, ?2, coalesce(?3, 0), ?4, ?5, ?6, ?7, ?8)";
+     generation, tried) VALUES (?1, ?2, coalesce(?3, CAST(0 AS BIGINT)), ?4, ?5, ?6, ?7, ?8)";
 /// `running.job_id`; changes nothing if the run is not the current one.
 pub(in crate::store) const RUNNING_DELETE: &str = "DELETE FROM running WHERE job_id = ?1 AND run_id = ?2";
 /// `running.job_id`, then `jobs.id`.
@@ -248,10 +252,6 @@ pub(in crate::store) const RUNNING_LEFT: &str = "SELECT r.job_id, r.run_id, null
      coalesce(x.releases_in_a_row, 0), x.max_attempts FROM running r CROSS JOIN jobs j ON j.id = r.job_id \
      LEFT JOIN tries x ON x.job_id = r.job_id \
      WHERE r.generation BETWEEN ?1 AND ?2 ORDER BY r.job_id LIMIT ?3";
-/// `running.job_id`, then `generations.generation`; only on a server, where there are members with a host.
-pub(in crate::store) const RUNNING_ELSEWHERE: &str = "SELECT g.generation, g.host FROM running r \
-     CROSS JOIN generations g ON g.generation = r.generation WHERE r.job_id = ?1 AND g.generation <> ?2 \
-     AND g.ended_at IS NULL AND g.taken = 0";
 /// All of `running` (as many rows as are claimed); at the start of a master and when pruning.
 pub(in crate::store) const RUNNING_BOUNDS: &str = "SELECT min(run_id), max(run_id) FROM running";
 
@@ -320,7 +320,8 @@ pub(in crate::store) const BLOCK_PUT: &str = "INSERT INTO run_blocks (queue, out
      VALUES (?1, ?2, ?3, ?4) ON CONFLICT (queue, outcome, block) DO UPDATE \
      SET ended_until = max(run_blocks.ended_until, excluded.ended_until)";
 /// Key of `run_blocks`.
-pub(in crate::store) const BLOCKS_PRUNE: &str = "DELETE FROM run_blocks WHERE queue = ?1 AND outcome = ?2 AND block < ?3";
+pub(in crate::store) const BLOCKS_PRUNE: &str =
+    "DELETE FROM run_blocks WHERE queue = ?1 AND outcome = ?2 AND block < ?3";
 /// Key of `run_blocks`.
 pub(in crate::store) const BLOCKS_FORGET: &str = "DELETE FROM run_blocks WHERE queue = ?1";
 /// One row.

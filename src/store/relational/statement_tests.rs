@@ -54,6 +54,7 @@ pub(in crate::store) fn all() -> Vec<(String, String)> {
         include_str!("ended.rs"),
         include_str!("failures.rs"),
         include_str!("link_bounds.rs"),
+        include_str!("links.rs"),
         include_str!("key_lanes.rs"),
         include_str!("key_limits.rs"),
         include_str!("paused_keys.rs"),

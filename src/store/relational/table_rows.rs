@@ -4,8 +4,8 @@
 
 use rusqlite::Result;
 
-use super::conn::Conn;
 use super::batch::Batch;
+use super::conn::Conn;
 use super::names;
 use crate::model::change::Reply;
 use crate::model::table::TableRow;

@@ -273,7 +273,8 @@ fn step<T: ListRow>(
             _ => T::read(row).map(Some),
         };
         let limit = limit.filter(|_| search.is_none());
-        found.extend(source.within(query, bounds).read(conn, &source.order(newest), limit, read)?.into_iter().flatten());
+        found
+            .extend(source.within(query, bounds).read(conn, &source.order(newest), limit, read)?.into_iter().flatten());
         found.sort_unstable_by_key(|row| source.place(row));
         if newest {
             found.reverse();

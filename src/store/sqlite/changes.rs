@@ -14,7 +14,7 @@ const LARGE: u64 = 96 << 20;
 
 /// Signs of changes that need no read of the database.
 #[derive(Debug)]
-pub struct Changes {
+pub(in crate::store) struct Changes {
     /// `None`: the kernel cannot watch the files.
     watch: Option<Watch>,
     log: PathBuf,
@@ -35,23 +35,23 @@ impl Changes {
 
     /// Readable when the kernel tells something; `None`: it never does, and every look has to be made.
     #[must_use]
-    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+    pub(in crate::store) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.watch.as_ref().map(AsFd::as_fd)
     }
 
     /// Goes on without the kernel: its descriptor cannot be waited for.
-    pub fn give_up(&mut self) {
+    pub(in crate::store) fn give_up(&mut self) {
         self.watch = None;
     }
 
     /// Takes in what the kernel tells.
-    pub fn hear(&mut self) {
+    pub(in crate::store) fn hear(&mut self) {
         self.watch.iter_mut().for_each(Watch::drain);
     }
 
     /// Whether to read the database. Once more after the last event, as SQLite completes a commit in shared memory,
     /// unseen by inotify, after the file was written; and as long as the log is too large.
-    pub fn has_news(&mut self) -> bool {
+    pub(in crate::store) fn has_news(&mut self) -> bool {
         let news = self.watch.as_mut().is_none_or(Watch::has_news);
         std::mem::replace(&mut self.once_more, news) || news || self.log_was_large
     }
@@ -59,7 +59,7 @@ impl Changes {
     /// The size of the log in whole units of too much, if it was too large the last time as well: one large transaction makes
     /// it large for a moment. Checkpoints keep it small, except while another program reads and does not end its
     /// transaction.
-    pub fn oversized_log(&mut self) -> Option<u64> {
+    pub(in crate::store) fn oversized_log(&mut self) -> Option<u64> {
         // Its size only: to open it is for SQLite.
         let size = std::fs::metadata(&self.log).map_or(0, |found| found.len());
         let was_large = std::mem::replace(&mut self.log_was_large, size > LARGE);

@@ -35,7 +35,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 impl Lock {
     /// Takes the lock of this database and writes down who holds it.
-    pub(super) fn take(database: &Path, holder: &Holder) -> Result<Self, StoreError> {
+    pub(in crate::store) fn take(database: &Path, holder: &Holder) -> Result<Self, StoreError> {
         let path = &beside(database, ".lock");
         let owner = Owner::of_store(database);
         let failed = |e: io::Error| StoreError::Lock { path: path.display().to_string(), reason: e.to_string() };
@@ -62,7 +62,7 @@ impl Lock {
     }
 
     /// The master that runs on this database, if one does; with pid 0 if it has not yet written down who it is.
-    pub(super) fn holder(database: &Path) -> io::Result<Option<Holder>> {
+    pub(in crate::store) fn holder(database: &Path) -> io::Result<Option<Holder>> {
         // A link may lead anywhere, and at a pipe one would wait.
         let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
         let file = match OpenOptions::new().read(true).custom_flags(flags).open(beside(database, ".lock")) {

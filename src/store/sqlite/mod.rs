@@ -29,8 +29,8 @@ mod open;
 #[cfg(test)]
 mod open_tests;
 mod opening;
-mod remote_fs;
 mod records;
+mod remote_fs;
 mod roles;
 mod seal;
 mod shared;
@@ -62,7 +62,7 @@ use crate::model::change::{Change, Op};
 use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
 
 pub(super) use self::backup::{Progress, backup, restore};
-pub use self::changes::Changes;
+pub(super) use self::changes::Changes;
 pub(super) use self::exam::{dangers, examine, size};
 pub use self::lock_file::Lock;
 pub(super) use self::records::SqliteRecords;

@@ -16,8 +16,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::database_lock::Handle;
 use super::files::{self, Identity};
 use super::{SqliteStore, backup, create, error::map, identity, migrate, names, sql};
-use crate::store::relational::conn::Row;
 use crate::store::StoreError;
+use crate::store::relational::conn::Row;
 
 /// "QWRK", as in `migrations/0001_core.sql`.
 const APPLICATION_ID: i64 = 1_364_677_195;
@@ -178,7 +178,9 @@ fn keep_plans(conn: &Connection) -> rusqlite::Result<()> {
 /// Every table and index as it is written down in the database.
 pub(super) fn tables(conn: &Connection) -> rusqlite::Result<BTreeSet<(String, String)>> {
     let mut statement = conn.prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema")?;
-    statement.query_map([], |row| Ok((names::text(&Row::Sqlite(row), 0)?, names::text(&Row::Sqlite(row), 1)?)))?.collect()
+    statement
+        .query_map([], |row| Ok((names::text(&Row::Sqlite(row), 0)?, names::text(&Row::Sqlite(row), 1)?)))?
+        .collect()
 }
 
 fn exists(path: &Path, doing: &'static str, if_not: &str) -> Result<(), StoreError> {

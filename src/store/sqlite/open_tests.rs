@@ -7,10 +7,10 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::{SqliteRecords, SqliteStore};
-use crate::store::relational::job_list;
-use crate::store::relational::read::Asks as _;
 use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request};
 use crate::model::{Detail, NewJob, Outcome, QueueName, Takes, UnixMicros, WorkerId};
+use crate::store::relational::job_list;
+use crate::store::relational::read::Asks as _;
 use crate::store::{JobFilter, Master, Records, Store, StoreError};
 
 fn place() -> (tempfile::TempDir, PathBuf) {

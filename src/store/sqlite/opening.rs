@@ -48,7 +48,8 @@ impl SqliteStore {
     /// Refuses a database on which another master still lives, whose lock was taken away under it. In a copy (of another
     /// file, since a master last ran on it) such masters run on that other file, and are noted for its first begin.
     pub(super) fn refuse_living(&mut self, lives: &dyn Fn(&Master) -> bool) -> Result<(), StoreError> {
-        let is_copy = identity::is_copy((&self.conn).into(), self.handle.identity()).map_err(|e| error::map(&self.path, &e))?;
+        let is_copy =
+            identity::is_copy((&self.conn).into(), self.handle.identity()).map_err(|e| error::map(&self.path, &e))?;
         let mut of_original = Vec::new();
         let unended = generations::unended((&self.conn).into()).map_err(|e| error::map(&self.path, &e))?;
         for LastMaster { master, started_at, .. } in unended {

@@ -55,8 +55,8 @@ pub(in crate::store) fn as_master(
     store.check()?;
     store.refuse_living(lives)?;
     let records = Box::new(store.records());
-    let changes = crate::store::Changes::File(Changes::of(path, allow.network_fs));
-    Ok(Opened { store: Box::new(store), records, changes, lock: Some(lock) })
+    let changes = Changes::of(path, allow.network_fs).into();
+    Ok(Opened { store: Box::new(store), records, changes, lock })
 }
 
 fn refuse_unsafe(path: &Path, allow: Allow) -> Result<(), StoreError> {

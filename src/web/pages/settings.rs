@@ -70,7 +70,7 @@ fn versions(desk: &Desk<'_>) -> Markup {
 
 /// The files of the store, with what each takes.
 fn files(paths: &Paths) -> Markup {
-    let database = paths.database.name();
+    let database = paths.database.local();
     let beside = |ending: &str| {
         let mut name = database.as_os_str().to_owned();
         name.push(ending);

@@ -1,0 +1,46 @@
+//! Opens a store on a server in a role: to read it, as a guest, as one of its masters.
+//!
+//! Invariant: of the masters of a store one runs on a host for each path by which it is known there.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::open::Server;
+use super::pulse::Pulse;
+use super::{LEASE, PostgresRecords, PostgresStore};
+use crate::model::store_url::ServerUrl;
+use crate::store::{Holder, Lock, Opened, Records, Store, StoreError};
+
+/// Whether there is a store; who cannot find out is told when opening it.
+pub(in crate::store) fn exists(url: &ServerUrl) -> bool {
+    let found = Server::new(&url.url, LEASE).and_then(|server| server.exists());
+    found.unwrap_or(true)
+}
+
+/// To read a store; an answer may take so long.
+pub(in crate::store) fn records(
+    url: &ServerUrl,
+    limit: Option<Duration>,
+) -> Result<Box<dyn Records + Send>, StoreError> {
+    Ok(Box::new(PostgresRecords::open(&url.url, limit)?))
+}
+
+/// To write to it as no member.
+pub(in crate::store) fn as_guest(url: &ServerUrl) -> Result<Box<dyn Store>, StoreError> {
+    Ok(Box::new(PostgresStore::open(&url.url, LEASE)?))
+}
+
+/// To be one of its masters, the only one with this path on this host.
+pub(in crate::store) fn as_master(url: &ServerUrl, local: &Path, holder: &Holder) -> Result<Opened, StoreError> {
+    let lock = Lock::take(local, holder)?;
+    // What a client of this host means is told by a file.
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(local);
+    file.map_err(|e| StoreError::cannot("create", local, &e))?;
+    let store = PostgresStore::open(&url.url, LEASE)?;
+    let records = records(url, None)?;
+    let changes = Pulse::start(store.server.clone(), Arc::clone(&store.pulse))?.into();
+    Ok(Opened { store: Box::new(store), records, changes, lock })
+}
