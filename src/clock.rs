@@ -23,6 +23,12 @@ pub(crate) fn wall() -> UnixMicros {
     UnixMicros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
+/// Microseconds since the machine started, those in which it slept included.
+#[must_use]
+pub(crate) fn boot_micros() -> u64 {
+    u64::try_from(boot()).unwrap_or(0)
+}
+
 /// Waits between two looks at something that nobody tells of.
 #[expect(clippy::disallowed_methods, reason = "the file system and `/proc` tell nobody of changes")]
 pub(crate) fn pause(d: Duration) {
@@ -111,6 +117,12 @@ fn ahead() -> Option<i64> {
 #[must_use]
 pub(crate) fn monotonic_micros() -> u64 {
     u64::try_from(micros(rustix::time::ClockId::Monotonic)).unwrap_or(0)
+}
+
+/// The same, for the core and the store; not the clock of a master, which begins with it.
+#[must_use]
+pub(crate) fn monotonic() -> Mono {
+    Mono(monotonic_micros())
 }
 
 /// The clock that goes on while the machine sleeps, in microseconds.

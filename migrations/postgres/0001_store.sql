@@ -162,8 +162,8 @@ CREATE TABLE generations (
     worker_high BIGINT NOT NULL,
     -- Of the machine, for people.
     host TEXT COLLATE "C" NOT NULL DEFAULT '',
-    -- Process of the server that has its transactions.
-    backend BIGINT,
+    -- Found on its host, where one master holds it at a time.
+    place TEXT COLLATE "C" NOT NULL DEFAULT '',
     -- Somebody takes over from it: it is refused everything from then on.
     taken BIGINT NOT NULL DEFAULT 0
 );

@@ -74,6 +74,14 @@ impl Master {
         }
     }
 
+    /// Takes in signs of changes by others; a lease that was renewed is the guardian's to know.
+    pub(super) fn hear_of_store(&mut self) {
+        self.hold.hear();
+        if let Some(until) = self.hold.lease_until() {
+            self.containment.lease(until);
+        }
+    }
+
     /// Finds runs of processors whose process outside is gone.
     fn look_for_lost_runs(&mut self) {
         let here = LazyCell::new(identity::host);

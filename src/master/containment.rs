@@ -33,6 +33,8 @@ pub(super) struct Containment {
     group: Option<Group>,
     /// `None` while it is missing.
     guardian: Option<Guardian>,
+    /// Until when there may be workers, where others may take over from this master.
+    lease: Option<u64>,
     sweeper: Sweeper,
     families: HashMap<WorkerId, Family>,
     /// Workers that live and are not in the control group that they were to join.
@@ -67,6 +69,7 @@ impl Containment {
             cookie,
             group,
             guardian,
+            lease: None,
             sweeper: sweeper.map_err(system("start a thread"))?,
             families: HashMap::new(),
             ungrouped: BTreeSet::new(),

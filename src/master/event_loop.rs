@@ -95,7 +95,7 @@ impl Master {
                 Source::Listener => listener = true,
                 Source::Waker => {}
                 Source::Signals => self.sources.drain_signals(),
-                Source::Database => self.hold.hear(),
+                Source::Database => self.hear_of_store(),
                 Source::Gateway => gateway = true,
             }
         }

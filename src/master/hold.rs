@@ -37,6 +37,11 @@ impl Hold {
         Self { changes, lost: None, give_up_at: None, _lock: lock }
     }
 
+    /// Until when there may be workers, if others may take over from this master.
+    pub(super) fn lease_until(&self) -> Option<u64> {
+        self.changes.lease_until()
+    }
+
     /// Takes in what the kernel tells of changes.
     pub(super) fn hear(&mut self) {
         self.changes.hear();

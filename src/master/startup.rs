@@ -37,6 +37,7 @@ use super::timers::Timer;
 use super::traces::Traces;
 use super::web::Web;
 use super::{Fixed, Master, takeover, wall};
+use crate::clock;
 use crate::config::{Config, Inputs, JobLimits, Loaded};
 use crate::core::{Core, Tag};
 use crate::model::UnixMicros;
@@ -133,7 +134,7 @@ pub(super) fn start(
     let containment = Containment::start(cookie.clone(), mail.clone())?;
 
     let begun = takeover::begin(&mut *store, &config.socket, &identify(pid, &cookie), started_at)?;
-    let recovered = takeover::recover(&mut *store, time.mono(), containment.guardian_pid())?;
+    let recovered = takeover::recover(&mut *store, clock::monotonic(), containment.guardian_pid())?;
     let (totals, next_due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
 
     let clients = listen(config, group, &mail, sources.registry())?;

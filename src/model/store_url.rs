@@ -36,7 +36,7 @@ impl ServerUrl {
     #[must_use]
     pub fn new(url: &str, folder: &Path) -> Self {
         let shown = without_password(url);
-        let (place, schema) = without_schema(&shown);
+        let (place, StoreOptions { schema, .. }) = split_options(&shown);
         let place = place.split_once("://").map_or(&*place, |(_, place)| place);
         let place = place.split_once('@').map_or(place, |(_, place)| place);
         let name: String = format!("{place}-{schema}")
@@ -148,18 +148,65 @@ pub fn without_password(url: &str) -> String {
     }
 }
 
-/// Takes the option `schema` out of a URL: the server does not know it.
+/// What a URL says of the store; the rest is for the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// The schema with its tables.
+    pub schema: String,
+    /// How long a master lives without a word, as it is written.
+    pub lease: Option<String>,
+}
+
+/// Takes the options of a store out of a URL.
 #[must_use]
-pub fn without_schema(url: &str) -> (String, String) {
-    let mut schema = DEFAULT_SCHEMA.to_owned();
-    let Some((place, options)) = url.split_once('?') else { return (url.to_owned(), schema) };
-    let others = options.split('&').filter(|option| match option.strip_prefix("schema=") {
-        Some(named) => {
-            named.clone_into(&mut schema);
-            false
+pub fn split_options(url: &str) -> (String, StoreOptions) {
+    let mut ours = StoreOptions { schema: DEFAULT_SCHEMA.to_owned(), lease: None };
+    let Some((place, options)) = url.split_once('?') else { return (url.to_owned(), ours) };
+    let mut others = Vec::new();
+    for option in options.split('&') {
+        match option.split_once('=') {
+            Some(("schema", schema)) => schema.clone_into(&mut ours.schema),
+            Some(("lease", lease)) => ours.lease = Some(lease.to_owned()),
+            _ => others.push(option),
         }
-        None => true,
-    });
-    let others = others.collect::<Vec<_>>().join("&");
-    (if others.is_empty() { place.to_owned() } else { format!("{place}?{others}") }, schema)
+    }
+    let rest = if others.is_empty() { place.to_owned() } else { format!("{place}?{}", others.join("&")) };
+    (rest, ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let shown = [
+            ("postgres://u:secret@h:5432/d", "postgres://u@h:5432/d"),
+            ("postgres://u:se@cret@h1,h2/d?schema=x&password=secret", "postgres://u@h1,h2/d?schema=x"),
+            ("postgresql://h/d?password=secret", "postgresql://h/d"),
+            ("postgres:///d", "postgres:///d"),
+        ];
+        for (url, safe) in shown {
+            let server = ServerUrl::new(url, Path::new("/state"));
+            assert_eq!(StoreUrl::Postgres(server.clone()).to_string(), safe);
+            assert!(!format!("{:?} {}", StoreUrl::Postgres(server.clone()), server.local.display()).contains("secret"));
+        }
+    }
+
+    #[test]
+    fn the_options_of_a_store_are_not_for_the_server() {
+        let (url, ours) = split_options("postgres://h/d?schema=jobs&sslmode=disable&lease=5s");
+        assert_eq!(url, "postgres://h/d?sslmode=disable");
+        assert_eq!((&*ours.schema, ours.lease.as_deref()), ("jobs", Some("5s")));
+        assert_eq!(split_options("postgres://h/d?schema=jobs").0, "postgres://h/d");
+        assert_eq!(split_options("postgres://h/d").1.schema, DEFAULT_SCHEMA);
+    }
+
+    #[test]
+    fn what_names_a_server_is_told_from_a_path() {
+        let is_server = |typed: &str| StoreUrl::server_in(Path::new(typed)).is_some();
+        assert!(is_server("postgres://h/d") && is_server("postgresql://h"));
+        assert!(!is_server("postgres:h") && !is_server("q.db") && !is_server("sqlite:q.db"));
+        assert!(StoreUrl::path_in(Path::new("mysql://h/d")).is_err());
+    }
 }

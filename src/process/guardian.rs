@@ -4,8 +4,12 @@
 //! Protocol, one line each on its stdin: first the cookie (so that it shows in no list of processes), `^PID:START` (the
 //! master), `@FOLDER` (the control group of all workers, where there is one), then `+PID` (a worker's group was made), `=PID PID:START …` (what
 //! is known to be below this worker, or to be left of it: known here also when worker and master die together), `-PID`
-//! (it ended and was reaped), at last `bye`. End of input without `bye` means that the master is dead. A fragment without its
+//! (it ended and was reaped), `~DEADLINE` (a lease holds until then, in microseconds of the clock that also runs while the
+//! machine sleeps; each replaces the last), at last `bye`. End of input without `bye` means that the master is dead. A fragment without its
 //! newline is never acted upon: half of `+123` is another process.
+//!
+//! Where there is a lease, another host may give the jobs of this master to its own workers once it is over. So at the deadline
+//! the workers are killed whatever the master does: it may be frozen, or cut off from the store. It lives on.
 //!
 //! The pipe closes a moment before the master is dead, and at its death the kernel sends SIGHUP to whichever worker stands
 //! still by then, so that it would end before its children are listed: nobody is touched before the master is dead.
@@ -16,7 +20,8 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{self, BufRead, ErrorKind, PipeWriter, Write};
+use std::fs::File;
+use std::io::{self, ErrorKind, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -70,21 +75,33 @@ pub fn run() -> io::Result<bool> {
     image::take_name();
     // Keeps no file system busy.
     std::env::set_current_dir("/")?;
-    Ok(match watch(io::stdin().lock()) {
+    // As it is: what a buffer has taken in is not seen by who waits for more.
+    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    Ok(match watch(input) {
         Ended::Bye => true,
         Ended::MasterDied { swept, .. } => swept.left.is_empty(),
     })
 }
 
 /// Reads what the master says until it ends, then does what is due.
-pub fn watch(mut input: impl BufRead) -> Ended {
-    let cookie = next_line(&mut input).unwrap_or_default();
+pub fn watch(input: impl Heard) -> Ended {
+    let mut lines = Lines { input, read: Vec::new() };
+    let mut deadline = None;
+    let cookie = match lines.next(None) {
+        Some(Next::Line(cookie)) => cookie,
+        Some(Next::Over) | None => String::new(),
+    };
     let mut groups: HashMap<u32, Option<u64>> = HashMap::new();
     let mut families: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
     let mut kin = Kin::default();
     let mut master = None;
     let mut bye = false;
-    while let Some(line) = next_line(&mut input) {
+    while let Some(next) = lines.next(deadline) {
+        let Next::Line(line) = next else {
+            deadline = None;
+            end_all(&cookie, &groups, &families, kin.clone());
+            continue;
+        };
         bye = line == "bye";
         if let Some(pid) = line.strip_prefix('+').and_then(|id| id.parse().ok()) {
             groups.insert(pid, identity::start_time(pid));
@@ -93,6 +110,8 @@ pub fn watch(mut input: impl BufRead) -> Ended {
         } else if let Some((pid, family)) = line.strip_prefix('=').and_then(parse_family) {
             families.insert(pid, family);
             families.retain(|_, family| !family.is_empty());
+        } else if let Some(until) = line.strip_prefix('~').and_then(|until| until.parse().ok()) {
+            deadline = Some(until);
         } else if let Some(folder) = line.strip_prefix('@') {
             kin.groups.push(Group::at(folder));
         } else if let Some(process) = line.strip_prefix('^') {
@@ -106,12 +125,25 @@ pub fn watch(mut input: impl BufRead) -> Ended {
         process.wait(DEATH_DEADLINE);
     }
     failpoint!("guardian.alone");
+    let made = kin.groups.clone();
+    let swept = end_all(&cookie, &groups, &families, kin);
+    made.iter().for_each(Group::remove);
+    Ended::MasterDied { groups: groups.len(), swept }
+}
+
+/// Kills these groups, what is known to be below them, and what has the cookie; what is left.
+fn end_all(
+    cookie: &str,
+    groups: &HashMap<u32, Option<u64>>,
+    families: &HashMap<u32, Vec<(u32, u64)>>,
+    kin: Kin,
+) -> Swept {
     // Before the first kill: a dead parent breaks the tree. The tree also covers processes that left their group and
     // dropped the cookie from their environment.
     let leaders = groups.iter().filter_map(|(&pid, &start)| Some((pid, start?)));
-    let roots: Vec<(u32, u64)> = leaders.chain(families.into_values().flatten()).collect();
+    let roots: Vec<(u32, u64)> = leaders.chain(families.values().flatten().copied()).collect();
     let family = tree::stop(&roots, &[]);
-    for (&pid, &start) in &groups {
+    for (&pid, &start) in groups {
         let now = identity::start_time(pid);
         if now.is_none() || now == start {
             // The sweep below reports processes that may not be signalled.
@@ -122,11 +154,9 @@ pub fn watch(mut input: impl BufRead) -> Ended {
         let _ = kill_process(pid, start);
     }
     failpoint!("guardian.groups_killed");
-    let made = kin.groups.clone();
-    let selector = Selector { wanted: Wanted::Instances(vec![cookie]), kin, exempt: Vec::new() };
-    let swept = kill_all(&selector, SWEEP_DEADLINE);
-    made.iter().for_each(Group::remove);
-    Ended::MasterDied { groups: groups.len(), swept }
+    // The master has no cookie, and is the parent of the guardian, which has none either.
+    let selector = Selector { wanted: Wanted::Instances(vec![cookie.to_owned()]), kin, exempt: Vec::new() };
+    kill_all(&selector, SWEEP_DEADLINE)
 }
 
 /// The process that started then.
@@ -148,11 +178,61 @@ fn parse_family(words: &str) -> Option<(u32, Vec<(u32, u64)>)> {
     Some((leader, words.filter_map(parse_process).collect()))
 }
 
-/// A whole line; `None` at the end, after an error, and for a fragment.
-fn next_line(input: &mut impl BufRead) -> Option<String> {
-    let mut line = String::new();
-    input.read_line(&mut line).ok()?;
-    line.strip_suffix('\n').map(str::to_owned)
+/// What the master is heard by.
+pub trait Heard: Read {
+    /// Waits until there is something to read, or its end; false: not before this moment of [`clock::boot_micros`].
+    fn wait(&self, until: Option<u64>) -> bool;
+}
+
+impl Heard for File {
+    fn wait(&self, until: Option<u64>) -> bool {
+        loop {
+            let left = until.map(|until| Duration::from_micros(until.saturating_sub(clock::boot_micros())));
+            // Some systems stand still for longer than they were told.
+            let left = left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+            match poll(&mut [PollFd::new(self.as_fd(), PollFlags::POLLIN)], left) {
+                Ok(0) if until.is_some_and(|until| clock::boot_micros() >= until) => return false,
+                Ok(0) | Err(Errno::EINTR) => {}
+                // A read says what is wrong.
+                Ok(_) | Err(_) => return true,
+            }
+        }
+    }
+}
+
+enum Next {
+    Line(String),
+    /// It is the deadline, and nothing came.
+    Over,
+}
+
+/// The lines of an input.
+struct Lines<R> {
+    input: R,
+    /// Read, and not given yet.
+    read: Vec<u8>,
+}
+
+impl<R: Heard> Lines<R> {
+    /// A whole line, or that none came until the deadline; `None` at the end, after an error, and for a fragment.
+    fn next(&mut self, deadline: Option<u64>) -> Option<Next> {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.read) {
+                let line = self.read.drain(..=end).take(end).collect();
+                return String::from_utf8(line).ok().map(Next::Line);
+            }
+            if !self.input.wait(deadline) {
+                return Some(Next::Over);
+            }
+            let mut bytes = [0; 4096];
+            match self.input.read(&mut bytes) {
+                Ok(0) => return None,
+                Ok(count) => self.read.extend_from_slice(&bytes[..count]),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+    }
 }
 
 /// Lines for a guardian, from the first on.
@@ -187,6 +267,11 @@ impl Words {
             let _ = write!(words, " {pid}:{start}");
         }
         self.say(format_args!("={words}"));
+    }
+
+    /// A lease holds until then.
+    pub fn lease(&mut self, until: u64) {
+        self.say(format_args!("~{until}"));
     }
 
     /// The worker was reaped, its group killed.

@@ -60,6 +60,16 @@ impl Changes {
         }
     }
 
+    /// Until when this master may have workers, in microseconds since the machine started: where there are several, others take
+    /// over from one that has said nothing for some time.
+    #[must_use]
+    pub fn lease_until(&self) -> Option<u64> {
+        match &self.0 {
+            Of::File(_) => None,
+            Of::Server(pulse) => pulse.lease_until(),
+        }
+    }
+
     /// The size of the log of a file in whole units of too much, if it is too large.
     pub fn oversized_log(&mut self) -> Option<u64> {
         match &mut self.0 {

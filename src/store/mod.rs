@@ -109,6 +109,13 @@ pub trait Store: Send {
     /// size.
     fn recover(&mut self, generation: Generation, at: UnixMicros) -> Result<Recovered, StoreError>;
 
+    /// Takes over from those of the other members that are gone by now, where they run elsewhere; how many jobs are ready
+    /// again.
+    fn take_over(&mut self, now: Mono, at: UnixMicros) -> Result<u64, StoreError> {
+        let _ = (now, at);
+        Ok(0)
+    }
+
     /// Whether this member has a duty of one member at a time; it keeps the duty until it leaves or is taken over.
     fn lead(&mut self, duty: Duty) -> Result<bool, StoreError> {
         let _ = duty;

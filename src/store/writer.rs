@@ -29,6 +29,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, after, bounded, never, s
 
 use self::sync::Syncer;
 use super::{Applied, News, Store, StoreError};
+use crate::clock;
 use crate::model::change::{Op, Reply, Settled};
 use crate::model::processor::EndedRun;
 use crate::model::{Durability, QueueName, QueueTotals, UnixMicros};
@@ -351,6 +352,11 @@ impl<N: Fn(Written)> Turn<N> {
             // The log may be gone. The next check asks again.
             Err(StoreError::Io(_)) => drop(self.store.reopen()),
             Err(_) => {}
+        }
+        match self.store.take_over(clock::monotonic(), clock::wall()) {
+            Ok(0) => {}
+            Ok(_) => self.news.anything = true,
+            Err(error) => log::debug!("cannot look whether other masters live: {error}"),
         }
         if self.news.is_none() {
             return;

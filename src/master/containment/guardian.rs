@@ -14,6 +14,9 @@ impl Containment {
         for family in self.families.values().filter(|family| !family.members.is_empty()) {
             words.family(family.leader, &family.members);
         }
+        if let Some(until) = self.lease {
+            words.lease(until);
+        }
         self.guardian = start(words);
         self.guardian.is_some()
     }
@@ -33,6 +36,13 @@ impl Containment {
     /// The process of a worker was started.
     pub(in crate::master) fn add_process(&mut self, pid: u32) {
         tell(&mut self.guardian, |words| words.add(pid));
+    }
+
+    /// There may be workers until then.
+    pub(in crate::master) fn lease(&mut self, until: u64) {
+        if self.lease.replace(until) != Some(until) {
+            tell(&mut self.guardian, |words| words.lease(until));
+        }
     }
 
     /// The process of a worker is reaped.

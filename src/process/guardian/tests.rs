@@ -5,6 +5,12 @@ use crate::process::identity::{Identity, new_cookie};
 use crate::process::testing::{Family, wait_until};
 use std::io::{Cursor, Read};
 
+impl<T: AsRef<[u8]>> Heard for Cursor<T> {
+    fn wait(&self, _until: Option<u64>) -> bool {
+        true
+    }
+}
+
 fn stranger() -> (Child, Identity) {
     let child = Command::new("/bin/sleep").arg("1000").process_group(0).spawn().unwrap();
     let identity = Identity::of(child.id()).unwrap();

@@ -1,6 +1,6 @@
 //! Members of a store: their generations, their signs of life, and taking over from one that is silent.
 //!
-//! A member is dead to another that has not seen its beat change for a whole lease on its own monotonic clock, in which it
+//! A member is dead to one that holds its place on the same boot of the same host, and to another that has not seen its beat change for a whole lease on its own monotonic clock, in which it
 //! renewed in time itself; no clocks are compared. Invariants: a generation is given once; from the moment in which a member is
 //! taken (`generations.taken`) it is refused everything, and whoever finds it so may finish what the taker began.
 
@@ -28,7 +28,7 @@ const FOUND: &str = "SELECT (SELECT batch FROM generations WHERE generation = ?1
 const RUN_HIGH_KEEP: &str = "SELECT setval('run_ids', ?1)";
 /// `generations.generation`; once per start.
 const ADD: &str = "INSERT INTO generations (generation, pid, pid_start, boot_id, cookie, version, started_at, run_high, \
-     worker_high, host, backend) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, pg_backend_pid())";
+     worker_high, host, place) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10)";
 /// One row.
 const NEXT: &str = "SELECT nextval('generation_ids')";
 /// `beats.generation`.
@@ -39,7 +39,7 @@ const BEAT_DELETE: &str = "DELETE FROM beats WHERE generation = ?1";
 const RENEW: &str = "UPDATE beats SET beat = beat + 1 WHERE generation = ?1 AND EXISTS \
      (SELECT 1 FROM generations WHERE generation = ?1 AND ended_at IS NULL AND taken = 0)";
 /// `generations_living`, then `beats.generation`.
-const OTHERS: &str = "SELECT g.generation, g.pid, g.pid_start, g.boot_id, g.cookie, g.version, g.host, b.beat, g.taken \
+const OTHERS: &str = "SELECT g.generation, g.pid, g.pid_start, g.boot_id, g.cookie, g.version, g.host, b.beat, g.taken, g.place \
      FROM generations g CROSS JOIN beats b ON b.generation = g.generation WHERE g.ended_at IS NULL AND g.generation <> ?1 \
      ORDER BY g.generation";
 /// `generations.generation`, `beats.generation`.
@@ -60,6 +60,8 @@ pub(super) struct Other {
     pub(super) beat: i64,
     /// Somebody has begun to take over from it.
     pub(super) is_taken: bool,
+    /// See [`super::PostgresStore::place`].
+    pub(super) place: String,
 }
 
 /// What there is when a transaction of this generation begins.
@@ -75,7 +77,13 @@ pub(super) fn keep_run_high(conn: Conn<'_>, high: i64) -> Result<()> {
 }
 
 /// Adds a member.
-pub(super) fn join(conn: Conn<'_>, master: &Master, at: UnixMicros, lease: Duration) -> Result<Membership> {
+pub(super) fn join(
+    conn: Conn<'_>,
+    master: &Master,
+    place: &str,
+    at: UnixMicros,
+    lease: Duration,
+) -> Result<Membership> {
     let generation: i64 = conn.prepare_cached(NEXT)?.query_row([], |row| row.get(0))?;
     let first_worker = generation << WORKER_BITS;
     conn.prepare_cached(ADD)?.execute((
@@ -88,6 +96,7 @@ pub(super) fn join(conn: Conn<'_>, master: &Master, at: UnixMicros, lease: Durat
         at.0,
         first_worker - 1,
         &master.host,
+        place,
     ))?;
     conn.prepare_cached(BEAT_ADD)?.execute([generation])?;
     let high = found(conn, generation)?.run_high;
@@ -113,7 +122,7 @@ pub(super) fn others(conn: Conn<'_>, ours: Generation) -> Result<Vec<Other>> {
             host: row.get(6)?,
         };
         let member = Member { generation: Generation(row.get(0)?), master };
-        Ok(Other { member, beat: row.get(7)?, is_taken: row.get(8)? })
+        Ok(Other { member, beat: row.get(7)?, is_taken: row.get(8)?, place: row.get(9)? })
     };
     conn.prepare_cached(OTHERS)?.query_map([ours.0], read)?.collect()
 }

@@ -62,6 +62,10 @@ pub(super) struct PostgresStore {
     broken: bool,
     /// Results computed before the commit that failed.
     pending: Option<(u64, Applied)>,
+    /// What stands in the file of its path on this host, whose lock it holds; empty where it holds none.
+    place: String,
+    /// Which boot of this host that is.
+    boot: String,
     /// What the thread knows that says that this member lives.
     pulse: Arc<Shared>,
     /// Beats of the others, and since when each is the same.
@@ -101,6 +105,8 @@ impl PostgresStore {
             generation: None,
             broken: false,
             pending: None,
+            place: String::new(),
+            boot: String::new(),
             pulse: Arc::default(),
             beats: BTreeMap::new(),
             heard: 0,
@@ -108,6 +114,12 @@ impl PostgresStore {
         };
         store.heard = store.read(news::last)?;
         Ok(store)
+    }
+
+    /// A name for a place on a host that no other has.
+    fn new_place(&self) -> Result<String, StoreError> {
+        const NEW: &str = "SELECT CAST(gen_random_uuid() AS TEXT)";
+        self.read(|conn| conn.prepare_cached(NEW)?.query_row([], |row| row.get(0)))
     }
 
     /// Asks outside of a transaction.
@@ -231,14 +243,15 @@ impl PostgresStore {
 
 impl Store for PostgresStore {
     fn join(&mut self, master: &Master, at: UnixMicros) -> Result<Membership, StoreError> {
-        let lease = self.server.lease;
+        let (lease, place) = (self.server.lease, self.place.clone());
+        self.boot.clone_from(&master.boot_id);
         // Not as the member that this may have been.
         self.generation = None;
         let membership = self.transaction(
             at,
             |_| Ok(()),
             |batch| {
-                let membership = members::join(batch.conn, master, at, lease)?;
+                let membership = members::join(batch.conn, master, &place, at, lease)?;
                 batch.add_mark(&master.mark(at))?;
                 Ok(membership)
             },
@@ -285,7 +298,11 @@ impl Store for PostgresStore {
             if *beat != other.beat || is_away {
                 (*beat, *since) = (other.beat, now);
             }
-            if other.is_taken || now.since(*since) >= self.server.lease {
+            // Its place is ours: it cannot hold it any more.
+            let is_here =
+                !self.place.is_empty() && other.place == self.place && other.member.master.boot_id == self.boot;
+            let is_before = other.member.generation < ours;
+            if other.is_taken || is_here && is_before || now.since(*since) >= self.server.lease {
                 dead.push(other.member);
             }
         }
@@ -310,6 +327,22 @@ impl Store for PostgresStore {
         self.step(at, |batch| members::end(batch.conn, dead.0, at))?;
         self.beats.remove(&dead.0);
         Ok(recovered)
+    }
+
+    fn take_over(&mut self, now: Mono, at: UnixMicros) -> Result<u64, StoreError> {
+        let mut released = 0;
+        for Member { generation, master } in self.dead(now)? {
+            let from_it = self.recover(generation, at)?.released;
+            let Master { host, pid, .. } = master;
+            log::warn!(
+                "the master on `{host}` (process {pid}, generation {}) has said nothing for {} s: taken over, {from_it} of its \
+                 jobs are ready again",
+                generation.0,
+                self.server.lease.as_secs()
+            );
+            released += from_it;
+        }
+        Ok(released)
     }
 
     fn lead(&mut self, duty: Duty) -> Result<bool, StoreError> {

@@ -4,6 +4,7 @@
 //! written; the tables are made by one at a time.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use ::postgres::{Client, Config, NoTls};
 
 use super::connection::Connection;
 use super::{error, members};
-use crate::model::store_url;
+use crate::model::store_url::{self, StoreOptions};
+use crate::model::units;
 use crate::store::StoreError;
 use crate::store::relational::conn::Conn;
 
@@ -25,6 +27,8 @@ const TABLES: &str = include_str!("../../../migrations/postgres/0001_store.sql")
 const SESSION: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
      SET enable_bitmapscan = off; SET join_collapse_limit = 1; SET from_collapse_limit = 1; \
      SET plan_cache_mode = force_generic_plan; SET jit = off; SET default_transaction_isolation = 'read committed'";
+/// How long a member may live without a word, at least and at most.
+const LEASES: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_mins(10);
 /// How long a server may take to answer who wants to connect.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -44,10 +48,21 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// `lease`: where the URL names none.
     pub(super) fn new(url: &str, lease: Duration) -> Result<Self, StoreError> {
         let shown = store_url::without_password(url);
         let cannot = |reason: String| StoreError::Cannot { doing: "open", path: shown.clone(), reason };
-        let (url, schema) = store_url::without_schema(url);
+        let (url, StoreOptions { schema, lease: named }) = store_url::split_options(url);
+        let lease = match named {
+            None => lease,
+            Some(text) => {
+                let found = units::duration(&text).map_err(|e| cannot(format!("`lease={text}`: {e}")))?;
+                if !LEASES.contains(&found) {
+                    return Err(cannot(format!("`lease={text}` is not between 5s and 10m")));
+                }
+                found
+            }
+        };
         if !schema.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
             || !schema.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
         {

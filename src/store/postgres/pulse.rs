@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) generation: AtomicI64,
     /// When the last beat that was confirmed was sent, in microseconds of the monotonic clock.
     pub(super) renewed: AtomicU64,
+    /// Until when this member may have workers, in microseconds of [`clock::boot_micros`]; 0: not yet known.
+    pub(super) until: AtomicU64,
     /// No beat was confirmed for a whole lease since this was looked at last.
     pub(super) was_away: AtomicBool,
     /// The news has been read up to here by the store.
@@ -69,6 +71,11 @@ impl Pulse {
     /// Goes on without the descriptor: there may be news at every look.
     pub(in crate::store) fn give_up(&mut self) {
         self.is_given_up = true;
+    }
+
+    /// Until when this member may have workers; see [`Tenure::Lease`](crate::store::Tenure).
+    pub(in crate::store) fn lease_until(&self) -> Option<u64> {
+        Some(self.shared.until.load(Ordering::Acquire)).filter(|until| *until > 0)
     }
 
     /// Takes in what the thread tells.
@@ -120,10 +127,11 @@ impl Turn {
         let conn = self.server.connect()?;
         conn.run(&format!("LISTEN {}", self.server.channel)).map_err(|e| super::error::map(&self.server.shown, &e))?;
         let every = (self.server.lease / BEATS).as_micros() as u64;
-        let mut next_beat = 0;
+        let (mut next_beat, mut known) = (0, 0);
         while !self.shared.ended.load(Ordering::Acquire) {
             let now = clock::monotonic_micros();
-            if now >= next_beat {
+            let generation = self.shared.generation.load(Ordering::Acquire);
+            if now >= next_beat || std::mem::replace(&mut known, generation) != generation {
                 self.beat(&conn, now)?;
                 next_beat = now + every;
                 // To look whether the others live.
@@ -147,10 +155,13 @@ impl Turn {
         if ours.0 == 0 {
             return Ok(());
         }
+        let sent = clock::boot_micros();
         // One that was taken over hears it from its next batch.
         if members::renew(Conn::Postgres(conn), ours).map_err(|e| super::error::map(&self.server.shown, &e))? {
             let before = self.shared.renewed.swap(now, Ordering::AcqRel);
             let lease = self.server.lease.as_micros() as u64;
+            // Dead before others may take over, also where the machine is slow to kill.
+            self.shared.until.store(sent + lease / 5 * 4, Ordering::Release);
             if before != 0 && now.saturating_sub(before) >= lease {
                 self.shared.was_away.store(true, Ordering::Release);
             }

@@ -3,6 +3,7 @@
 //! Invariant: of the masters of a store one runs on a host for each path by which it is known there.
 
 use std::fs::OpenOptions;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,11 +37,22 @@ pub(in crate::store) fn as_guest(url: &ServerUrl) -> Result<Box<dyn Store>, Stor
 /// To be one of its masters, the only one with this path on this host.
 pub(in crate::store) fn as_master(url: &ServerUrl, local: &Path, holder: &Holder) -> Result<Opened, StoreError> {
     let lock = Lock::take(local, holder)?;
-    // What a client of this host means is told by a file.
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(local);
-    file.map_err(|e| StoreError::cannot("create", local, &e))?;
-    let store = PostgresStore::open(&url.url, LEASE)?;
+    let mut store = PostgresStore::open(&url.url, LEASE)?;
+    let new = store.new_place()?;
+    store.place = place(local, &new).map_err(|e| StoreError::cannot("create", local, &e))?;
     let records = records(url, None)?;
     let changes = Pulse::start(store.server.clone(), Arc::clone(&store.pulse))?.into();
     Ok(Opened { store: Box::new(store), records, changes, lock })
+}
+
+/// What stands in the file of this path, which is made if it is missing: also clients tell by it which store is meant.
+fn place(local: &Path, new: &str) -> io::Result<String> {
+    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(local)?;
+    let mut found = String::new();
+    file.read_to_string(&mut found)?;
+    if found.is_empty() {
+        new.clone_into(&mut found);
+        file.write_all(found.as_bytes())?;
+    }
+    Ok(found)
 }
