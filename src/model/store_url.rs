@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::digest::digest;
+
 /// The schema of a store on a server, if none is named.
 const DEFAULT_SCHEMA: &str = "queue_work";
 /// Said before the path of a file, where a URL is wanted.
@@ -36,14 +38,18 @@ impl ServerUrl {
     #[must_use]
     pub fn new(url: &str, folder: &Path) -> Self {
         let shown = without_password(url);
-        let (place, StoreOptions { schema, .. }) = split_options(&shown);
-        let place = place.split_once("://").map_or(&*place, |(_, place)| place);
+        let (rest, StoreOptions { schema, .. }) = split_options(&shown);
+        let (place, options) = rest.split_once('?').unwrap_or((&rest, ""));
+        let place = place.split_once("://").map_or(place, |(_, place)| place);
         let place = place.split_once('@').map_or(place, |(_, place)| place);
-        let name: String = format!("{place}-{schema}")
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' })
-            .collect();
-        let local = folder.join(format!("postgres-{}", name.trim_matches('-')));
+        // Where it is, and nothing of how it is spoken to.
+        let is_place = |option: &&str| ["host=", "port=", "dbname="].iter().any(|key| option.starts_with(key));
+        let whole =
+            options.split('&').filter(is_place).fold(format!("{place} {schema}"), |all, option| all + " " + option);
+        let database = place.rsplit('/').next().unwrap_or_default().chars().filter(char::is_ascii_alphanumeric);
+        // Short, as a path of a socket has to be.
+        let database: String = database.take(16).collect();
+        let local = folder.join(format!("postgres-{database}-{:08x}", digest(whole.bytes()) & 0xffff_ffff));
         Self { url: url.to_owned(), shown: shown.into(), local }
     }
 }

@@ -162,15 +162,38 @@ impl Server {
         Ok(conn)
     }
 
+    /// What becomes of a push that was acknowledged, and whether that is less than one would think.
+    pub(super) fn promise(&self, conn: &Connection) -> Result<(&'static str, bool), StoreError> {
+        const SETTINGS: &str = "SELECT current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on', \
+             current_setting('synchronous_commit'), current_setting('synchronous_standby_names') <> '', \
+             EXISTS (SELECT 1 FROM pg_stat_replication WHERE sync_state = 'async')";
+        let map = |e: rusqlite::Error| error::map(&self.shown, &e);
+        let read = Conn::Postgres(conn).prepare_cached(SETTINGS).map_err(map)?.query_row([], |row| {
+            Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?, row.get::<_, bool>(3)?))
+        });
+        let (is_synced, commit, has_sync, has_async) = read.map_err(map)?;
+        Ok(match (&*commit, has_sync, has_async) {
+            _ if !is_synced => {
+                ("`fsync` or `full_page_writes` is off: a crash of the server's machine may lose everything", true)
+            }
+            ("off", ..) => ("`synchronous_commit` is off: a crash of the server may lose the last jobs", true),
+            ("on" | "remote_apply", true, _) => ("what is acknowledged survives the loss of the primary", false),
+            (_, false, true) => ("it survives a crash of the server, but a failover may lose the last jobs", true),
+            _ => {
+                ("what is acknowledged survives a crash and a power cut of the server, not the loss of its disk", false)
+            }
+        })
+    }
+
     /// Refuses a server on which the statements or the promises do not hold.
     fn refuse_unfit(&self, conn: &Connection) -> Result<(), StoreError> {
-        const WHO: &str = "SELECT version(), current_setting('server_version_num')::bigint, pg_is_in_recovery(), \
-             current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on'";
+        const WHO: &str = "SELECT version(), current_setting('server_version_num')::bigint, pg_is_in_recovery()";
         let map = |e: rusqlite::Error| error::map(&self.shown, &e);
-        let who = Conn::Postgres(conn).prepare_cached(WHO).map_err(map)?.query_row([], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?, row.get::<_, bool>(3)?))
-        });
-        let (version, number, is_replica, is_synced) = who.map_err(map)?;
+        let who = Conn::Postgres(conn)
+            .prepare_cached(WHO)
+            .map_err(map)?
+            .query_row([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?)));
+        let (version, number, is_replica) = who.map_err(map)?;
         let unfit = |why: String| Err(StoreError::Unusable { path: self.shown.clone(), why });
         let other = ["CockroachDB", "Yugabyte", "Redshift"].into_iter().find(|name| version.contains(name));
         if let Some(name) = other {
@@ -185,12 +208,6 @@ impl Server {
                 "is a replica, which can only be read; name the primary, or several hosts with \
                  `target_session_attrs=read-write`"
                     .to_owned(),
-            );
-        }
-        if !is_synced {
-            log::warn!(
-                "`{}` has `fsync` or `full_page_writes` off: a crash of its machine may lose everything",
-                self.shown
             );
         }
         Ok(())

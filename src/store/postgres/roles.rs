@@ -38,6 +38,8 @@ pub(in crate::store) fn as_guest(url: &ServerUrl) -> Result<Box<dyn Store>, Stor
 pub(in crate::store) fn as_master(url: &ServerUrl, local: &Path, holder: &Holder) -> Result<Opened, StoreError> {
     let lock = Lock::take(local, holder)?;
     let mut store = PostgresStore::open(&url.url, LEASE)?;
+    let (promise, is_little) = store.server.promise(&store.conn)?;
+    log::log!(if is_little { log::Level::Warn } else { log::Level::Info }, "`{}`: {promise}", store.server.shown);
     let new = store.new_place()?;
     store.place = place(local, &new).map_err(|e| StoreError::cannot("create", local, &e))?;
     let records = records(url, None)?;

@@ -61,7 +61,7 @@ fn start() -> Running {
 }
 
 /// The URL of a store that is not there yet.
-pub(in crate::store) fn new_url() -> String {
+pub(crate) fn new_url() -> String {
     let number = STORES.fetch_add(1, Ordering::Relaxed);
     format!("postgres://test@/postgres?host={}&schema=store_{number}", SERVER.folder.display())
 }

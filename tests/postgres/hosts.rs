@@ -1,0 +1,100 @@
+//! Two hosts: they share the jobs, and what one of them held goes on at the other when it is gone.
+
+use nix::sys::signal::Signal;
+
+use super::server::new_url;
+use super::{Host, eventually};
+
+/// Two hosts of one store, where a host that is silent is dead after five seconds.
+fn two() -> (Host, Host) {
+    let url = format!("{}&lease=5s", new_url());
+    (Host::new(&url), Host::new(&url))
+}
+
+#[test]
+fn each_job_runs_once_on_one_of_them() {
+    let (mut a, mut b) = two();
+    a.start(&["--workers=2"]);
+    b.start(&["--workers=2"]);
+    for host in [&a, &b] {
+        let jobs: String = (0..100).map(|_| "{\"type\": \"exec\", \"args\": {\"argv\": [\"true\"]}}\n").collect();
+        let file = host.home.path().join("jobs.jsonl");
+        std::fs::write(&file, jobs).unwrap();
+        host.ok(&["push", "--jsonl", "--file", file.to_str().unwrap()]);
+    }
+    let done = |host: &Host| host.json(&["queues", "--json"])[0]["succeeded_total"].as_u64();
+    eventually("all have run", || done(&a) == Some(200));
+    let runs = a.json(&["runs", "--limit", "500", "--json"]);
+    let runs = runs.as_array().unwrap();
+    let jobs: std::collections::BTreeSet<_> = runs.iter().map(|run| run["job_id"].as_u64()).collect();
+    assert_eq!((runs.len(), jobs.len()), (200, 200));
+    let by = |generation: u64| runs.iter().filter(|run| run["generation"] == generation).count();
+    assert!(by(1) > 0 && by(2) > 0, "{} {}", by(1), by(2));
+}
+
+#[test]
+fn what_one_pushes_cancels_pauses_and_waits_for_the_other_does() {
+    let (mut a, mut b) = two();
+    a.start(&["--workers=1", "--queue=a"]);
+    b.start(&["--workers=1", "--queue=b"]);
+    a.ok(&["push", "--queue", "b", "--wait", "--", "true"]);
+    let long = a.ok(&["push", "--queue", "b", "--", "sleep", "600"]);
+    eventually("it runs at the other", || a.state(long.trim()) == "running");
+    let (_, said, code) = a.run(&["jobs", "cancel", long.trim()]);
+    assert_eq!((code, said.contains("which is told to cancel it")), (1, true), "{said}");
+    eventually("it is cancelled there", || a.state(long.trim()) == "cancelled");
+    a.ok(&["pause", "b"]);
+    let held = a.ok(&["push", "--queue", "b", "--", "true"]);
+    b.ok(&["push", "--queue", "a", "--wait", "--", "true"]);
+    assert_eq!(a.state(held.trim()), "ready");
+    b.ok(&["resume", "b"]);
+    eventually("it goes on", || a.state(held.trim()) == "succeeded");
+}
+
+#[test]
+fn the_jobs_of_a_host_that_is_killed_run_at_another_after_its_lease() {
+    let (mut a, mut b) = two();
+    let job = a.ok(&["push", "--", "sleep", "600"]);
+    a.start(&["--workers=1"]);
+    eventually("it runs", || a.state(job.trim()) == "running");
+    b.start(&["--workers=1"]);
+    a.kill();
+    eventually("it runs at the other", || {
+        let runs = b.json(&["runs", "--json"]);
+        runs[0]["cause"] == "master_lost" && b.state(job.trim()) == "running"
+    });
+    assert_eq!(b.json(&["jobs", "show", job.trim(), "--json"])["attempts"], 0, "its attempt was given back");
+    // The host comes back, as another member.
+    a.start(&["--workers=1"]);
+    assert_eq!(a.json(&["status", "--json"])["master"]["generation"], 3);
+}
+
+#[test]
+fn the_workers_of_a_host_that_stands_still_are_dead_before_its_jobs_run_elsewhere() {
+    let (mut a, mut b) = two();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // Tells of itself as long as it lives, under its own number.
+    let script = format!("while :; do echo $$ >> {}; sleep 0.02; done", at("alive").display());
+    let job = a.ok(&["push", "--", "sh", "-c", &script]);
+    a.start(&["--workers=1"]);
+    eventually("it runs", || at("alive").exists());
+    b.start(&["--workers=1"]);
+    a.signal(Signal::SIGSTOP);
+    let told = || -> Vec<String> {
+        std::fs::read_to_string(at("alive")).unwrap_or_default().lines().map(str::to_owned).collect()
+    };
+    let first = told()[0].clone();
+    eventually("it runs at the other", || told().last() != Some(&first));
+    let all = told();
+    let last_of_first = all.iter().rposition(|pid| *pid == first).unwrap();
+    let first_of_second = all.iter().position(|pid| *pid != first).unwrap();
+    assert!(last_of_first < first_of_second, "two runs of one job at the same time");
+    assert_eq!(b.state(job.trim()), "running");
+    a.signal(Signal::SIGCONT);
+    let ended = a.master.as_mut().unwrap().wait().unwrap();
+    assert!(!ended.success(), "it was taken over, and may not go on as if nothing had been");
+    a.master = None;
+    let said = std::fs::read_to_string(a.log()).unwrap();
+    assert!(said.contains("another master has taken over this store"), "{said}");
+}
