@@ -29,6 +29,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::Pid;
 
 use super::cgroup::Group;
@@ -37,6 +39,7 @@ use super::pipes::set_nonblocking;
 use super::sweep::{COOKIE_VARIABLE, Kin, Selector, Swept, Wanted, kill_all};
 use super::system::handle::Handle;
 use super::{exits, identity, image, mark, service_manager, tree};
+use crate::clock;
 
 /// The hidden verb that the master starts itself with.
 pub const VERB: &str = "__guardian";

@@ -85,7 +85,7 @@ pub(crate) struct Global {
     /// `/etc/queue-work/queue-work.toml`]
     #[arg(long, global = true, value_name = "FILE", env = "QUEUE_WORK_CONFIG", help_heading = GLOBAL)]
     pub(crate) config: Option<PathBuf>,
-    /// Database, a path or `sqlite:PATH` [default: `queue-work/queue-work.db` in `$XDG_STATE_HOME` or `~/.local/state`]
+    /// Database, a path, `sqlite:PATH` or `postgres://USER@HOST/DATABASE` [default: `queue-work/queue-work.db` in `$XDG_STATE_HOME` or `~/.local/state`]
     #[arg(long, global = true, value_name = "PATH", env = "QUEUE_WORK_DATABASE", help_heading = GLOBAL)]
     pub(crate) database: Option<PathBuf>,
     /// Control socket of the master, which must serve this database [default: beside it, `<database>.sock`]
