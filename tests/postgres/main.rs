@@ -5,7 +5,6 @@ mod hosts;
 mod one_host;
 #[path = "../../src/store/postgres/server.rs"]
 mod server;
-#[expect(dead_code, unused_imports, reason = "other test binaries use more of it")]
 #[path = "../support/mod.rs"]
 mod support;
 

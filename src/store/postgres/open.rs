@@ -171,9 +171,9 @@ impl Server {
         let read = Conn::Postgres(conn).prepare_cached(SETTINGS).map_err(map)?.query_row([], |row| {
             Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?, row.get::<_, bool>(3)?))
         });
-        let (is_synced, commit, has_sync, has_async) = read.map_err(map)?;
-        Ok(match (&*commit, has_sync, has_async) {
-            _ if !is_synced => {
+        let (is_safe, commit, waits, has_replica) = read.map_err(map)?;
+        Ok(match (&*commit, waits, has_replica) {
+            _ if !is_safe => {
                 ("`fsync` or `full_page_writes` is off: a crash of the server's machine may lose everything", true)
             }
             ("off", ..) => ("`synchronous_commit` is off: a crash of the server may lose the last jobs", true),
