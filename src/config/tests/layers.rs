@@ -175,8 +175,14 @@ fn a_database_is_a_path_or_a_url_in_a_file_a_flag_and_the_environment_alike() {
         assert!(in_flag[0].starts_with("`--database`") && in_flag[0].contains(why), "{in_flag:?}");
         assert_eq!((in_file.len(), in_flag.len()), (1, 1));
     };
-    refused("postgres://u@h/d", "a store in PostgreSQL (`postgres://`) is not there yet in this version");
-    refused("postgresql://h", "a store in PostgreSQL (`postgresql://`) is not there yet in this version");
+    for url in ["postgres://u:secret@h/d", "postgresql://u@h/d?lease=5s"] {
+        let (in_file, in_flag) = (Case::new(&format!("database = \"{url}\"")), Case::empty().flags(typed(url)));
+        let known = in_file.load().config;
+        assert_eq!(known.database.name().to_str(), Some(url.replace(":secret", "").as_str()));
+        assert_eq!((known.database.file(), &known.database), (None, &in_flag.paths().unwrap().database));
+        let kept = Path::new("/home/me/.local/state/queue-work");
+        assert!(known.socket.starts_with(kept) && known.logs_dir.starts_with(kept), "{known:?}");
+    }
     refused("mysql://h", "`mysql://` is no kind of store that is known");
     refused("sqlite://q.db", "`sqlite://q.db` names a host");
     let case = Case::empty().flags(typed("./sqlite:q.db"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::Result;
 
-use super::Found;
+use super::transaction::Found;
 use crate::model::{Generation, UnixMicros, WorkerId};
 use crate::store::relational::conn::{Conn, Row};
 use crate::store::relational::read::store_id;

@@ -24,6 +24,7 @@ mod roles;
 pub(super) mod server;
 #[cfg(test)]
 mod statement_tests;
+mod transaction;
 mod value;
 
 use std::collections::BTreeMap;
@@ -39,7 +40,7 @@ pub(super) use self::pulse::Pulse;
 use self::pulse::Shared;
 pub(super) use self::records::PostgresRecords;
 pub(super) use self::roles::{as_guest, as_master, exists, records};
-use super::relational::batch::{Batch, High};
+use super::relational::batch::High;
 use super::relational::conn::Conn;
 use super::relational::names::Names;
 use super::relational::run_index::Blocks;
@@ -74,18 +75,6 @@ pub(super) struct PostgresStore {
     heard: i64,
     /// The transaction tells others something.
     has_told: bool,
-}
-
-/// What a transaction finds when it begins.
-#[derive(Clone, Copy, Debug, Default)]
-struct Found {
-    /// The last batch of this member; `None`: it is none, or was taken over.
-    batch: Option<i64>,
-    /// The last member that joined.
-    last: i64,
-    run_high: i64,
-    /// Whether there are members other than this one.
-    others: bool,
 }
 
 /// How long a member lives without a word, if nothing else is said.
@@ -137,107 +126,6 @@ impl PostgresStore {
             return Err(StoreError::Io("the connection to the server is lost".to_owned()));
         }
         Ok(())
-    }
-
-    /// Runs `work` in one transaction, the only one that writes, after `check` of what it finds; nothing stays if anything
-    /// fails.
-    fn transaction<T>(
-        &mut self,
-        at: UnixMicros,
-        check: impl FnOnce(Found) -> Result<(), StoreError>,
-        work: impl FnOnce(&mut Batch<'_>) -> SqlResult<T>,
-    ) -> Result<T, StoreError> {
-        self.usable()?;
-        let result = self.begun(at, check, work);
-        if result.is_err() {
-            self.roll_back();
-        }
-        result
-    }
-
-    fn begun<T>(
-        &mut self,
-        at: UnixMicros,
-        check: impl FnOnce(Found) -> Result<(), StoreError>,
-        work: impl FnOnce(&mut Batch<'_>) -> SqlResult<T>,
-    ) -> Result<T, StoreError> {
-        let map = |e: rusqlite::Error| error::map(&self.server.shown, &e);
-        self.conn.begin(&self.server.lock).map_err(map)?;
-        let generation = self.generation.map_or(0, |ours| ours.0);
-        let conn = Conn::Postgres(&self.conn);
-        let found = members::found(conn, generation).map_err(map)?;
-        check(found)?;
-        self.high.run = self.high.run.max(found.run_high);
-        let before = self.high.run;
-        if self.names.begin(conn).map_err(map)? {
-            self.blocks.clear();
-        }
-        let mut batch = Batch::new(conn, (&mut self.names, &mut self.blocks, &mut self.high), generation, at);
-        batch.tells = found.others;
-        let done = work(&mut batch).map_err(map)?;
-        let told = std::mem::take(&mut batch.news);
-        drop(batch);
-        self.has_told = news::tell(conn, generation, &told).map_err(map)?;
-        if self.high.run > before {
-            members::keep_run_high(conn, self.high.run).map_err(map)?;
-        }
-        Ok(done)
-    }
-
-    /// The error that led here is the one to report, so one of the rollback only asks for a reopen.
-    fn roll_back(&mut self) {
-        self.names.clear();
-        self.blocks.clear();
-        self.broken |= self.conn.roll_back().is_err();
-    }
-
-    fn commit(&mut self) -> Result<(), StoreError> {
-        // A transaction of its own, as notices are given out one at a time; and nobody waits for its way to the disk.
-        let notice = format!("; BEGIN; SET LOCAL synchronous_commit = off; NOTIFY {}; COMMIT", self.server.channel);
-        let then = if std::mem::take(&mut self.has_told) { &*notice } else { "" };
-        let result = self.conn.flush().map_err(|e| self.map(&e));
-        if result.is_err() {
-            self.roll_back();
-            return result;
-        }
-        let result = self.conn.commit(then).map_err(|e| error::map_commit(&self.server.shown, &e));
-        if result.is_err() {
-            self.broken = true;
-            self.roll_back();
-        }
-        result
-    }
-
-    /// Refuses what is of no member any more.
-    fn refuse(ours: Option<Generation>, found: Found, number: u64) -> Result<(), StoreError> {
-        if ours.is_none() {
-            return Err(StoreError::Other("a numbered batch needs a generation, and none was begun".to_owned()));
-        }
-        match found.batch {
-            None => Err(StoreError::Superseded(Generation(found.last))),
-            Some(batch) if number != 0 && number as i64 <= batch => Err(StoreError::AlreadyApplied),
-            Some(_) => Ok(()),
-        }
-    }
-
-    /// One step of a recovery or of an end; how many rows it changed.
-    fn step(
-        &mut self,
-        at: UnixMicros,
-        work: impl FnOnce(&mut Batch<'_>) -> SqlResult<usize>,
-    ) -> Result<usize, StoreError> {
-        let ours = self.generation;
-        let changed = self.transaction(
-            at,
-            |found| Self::refuse(ours, found, 0),
-            |batch| {
-                let changed = work(batch)?;
-                batch.write_changes()?;
-                Ok(changed)
-            },
-        )?;
-        self.commit()?;
-        Ok(changed)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::store::sqlite::SqliteStore;
 
 /// Statements that read all of a table which has few rows, or are there to do so.
 pub(in crate::store) const SCANS: &[&str] = &[
+    "ALL",
     "DANGLING",
     "TOTALS",
     "RUNNING_BOUNDS",
@@ -31,6 +32,15 @@ pub(in crate::store) const SCANS: &[&str] = &[
     "BUSIEST",
     "RUNNING",
     "OPENING_DOUBT",
+    "NAMES",
+    "WITH_RUNS_OUTSIDE",
+    "RUNS_OPEN",
+    "ABOVE",
+    "READY",
+    "SCHEDULED",
+    "STAGED",
+    "BATCHES",
+    "GROUPS",
 ];
 
 /// Every statement that is written down as a whole, with its name.
@@ -79,7 +89,7 @@ pub(in crate::store) fn all() -> Vec<(String, String)> {
 fn every_statement_of_the_hot_path_uses_a_key() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&dir.path().join("q.db")).unwrap();
-    let mut seen = 0;
+    let (mut seen, mut bad) = (0, Vec::new());
     for (name, sql) in all() {
         let mut plan = store.conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let params = vec![rusqlite::types::Value::Null; plan.parameter_count()];
@@ -87,10 +97,12 @@ fn every_statement_of_the_hot_path_uses_a_key() {
             plan.query_map(rusqlite::params_from_iter(params), |row| row.get(3)).unwrap().map(Result::unwrap).collect();
         for step in &steps {
             let bounded = sql.contains("LIMIT") || sql.starts_with("SELECT m") || SCANS.contains(&&*name);
-            assert!(!step.starts_with("SCAN") || bounded, "{name}: {step}");
-            assert!(!step.contains("TEMP B-TREE") || SCANS.contains(&&*name), "{name}: {step}");
+            if step.starts_with("SCAN") && !bounded || step.contains("TEMP B-TREE") && !SCANS.contains(&&*name) {
+                bad.push(format!("{name}: {step}"));
+            }
         }
         seen += 1;
     }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
     assert!(seen > 50);
 }
