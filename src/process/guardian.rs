@@ -183,7 +183,7 @@ fn parse_family(words: &str) -> Option<(u32, Vec<(u32, u64)>)> {
 
 /// What the master is heard by.
 pub trait Heard: Read {
-    /// Waits until there is something to read, or its end; false: not before this moment of [`clock::boot_micros`].
+    /// Waits until there is something to read, or its end; false: not before this moment, in microseconds since the machine started.
     fn wait(&self, until: Option<u64>) -> bool;
 }
 

@@ -45,6 +45,7 @@ chapters! {
     dependencies_do_what_they_show: "docs/dependencies.md",
     guarantees_do_what_they_show: "docs/guarantees.md",
     health_does_what_it_shows: "docs/health.md",
+    hosts_do_what_they_show: "docs/hosts.md",
     limits_do_what_they_show: "docs/limits.md",
     metrics_do_what_they_show: "docs/metrics.md",
     migrating_does_what_it_shows: "docs/migrating.md",

@@ -41,6 +41,9 @@ pub(in crate::store) const SCANS: &[&str] = &[
     "STAGED",
     "BATCHES",
     "GROUPS",
+    "GROUPS_OF_QUEUE",
+    "ROWS",
+    "OF_DEAD",
 ];
 
 /// Every statement that is written down as a whole, with its name.
