@@ -25,6 +25,7 @@ mod processors;
 mod prune;
 mod push;
 mod random;
+mod random_found;
 mod random_lists;
 mod random_processors;
 mod rollups;

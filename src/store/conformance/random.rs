@@ -20,7 +20,7 @@ type Linked = Vec<(Rough, Vec<i64>, u8)>;
 
 /// One step, in terms of "the n-th job or claim so far".
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Push {
         queue: (u8, u8),
         priority: i8,
@@ -330,8 +330,7 @@ fn everything(kit: &mut Kit, limited: &BTreeSet<QueueName>) -> String {
     )
 }
 
-fn agree(steps: &[Step]) {
-    let (mut a, mut b) = (kits::sqlite(), kits::memory());
+pub(super) fn agree((mut a, mut b): (Kit, Kit), steps: &[Step]) {
     let mut claims: Vec<Arc<Claimed>> = Vec::new();
     let limited = |step: &Step| match step {
         Step::Limit { queue, .. } | Step::PauseKey { queue, .. } => Some(named(*queue)),
@@ -367,6 +366,16 @@ proptest! {
 
     #[test]
     fn random_operations_leave_the_same_records_in_both_stores(steps in proptest::collection::vec(step(), 1..60)) {
-        agree(&steps);
+        agree((kits::sqlite(), kits::memory()), &steps);
+    }
+}
+
+proptest! {
+    // Each step of each is a hundred ways to the server.
+    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_operations_leave_the_same_records_on_a_server(steps in proptest::collection::vec(step(), 1..60)) {
+        agree((kits::postgres(), kits::sqlite()), &steps);
     }
 }

@@ -79,7 +79,8 @@ impl Batch<'_> {
         if self.names.all_limits(self.conn)?.is_empty() {
             return Ok(None);
         }
-        let name = self.queue_name(queue)?;
+        // A queue that was forgotten meanwhile has none.
+        let Some(name) = self.queue_name(queue).optional()? else { return Ok(None) };
         self.names.limits(self.conn, &name)
     }
 

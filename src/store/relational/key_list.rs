@@ -32,11 +32,8 @@ pub(in crate::store) fn list(conn: Conn<'_>, filter: &KeyFilter) -> Result<Vec<K
     let record = limits::all(conn)?.remove(&filter.queue).unwrap_or_default();
     let limit = filter.limit.unwrap_or(u32::MAX);
     let read = |row: &Row<'_>| Ok((names::text(row, 0)?, row.get::<_, i64>(1)?.unsigned_abs()));
-    let mut running: BTreeMap<String, u64> =
-        conn.prepare_cached(RUNNING)?.query_map([id], read)?.collect::<Result<_>>()?;
-    if !record.in_force.is_keyed() {
-        running.remove("");
-    }
+    let running: BTreeMap<String, u64> = conn.prepare_cached(RUNNING)?.query_map([id], read)?.collect::<Result<_>>()?;
+    let counts = |key: &&String| record.in_force.is_keyed() || !key.is_empty();
     let keys: BTreeSet<String> = if let Some(key) = &filter.key {
         BTreeSet::from([key.clone()])
     } else {
@@ -44,7 +41,7 @@ pub(in crate::store) fn list(conn: Conn<'_>, filter: &KeyFilter) -> Result<Vec<K
         // A key may have several lanes.
         let busiest = statement.query_map((id, limit.saturating_mul(2)), |row| names::text(row, 0))?;
         let busiest = busiest.collect::<Result<Vec<_>>>()?;
-        busiest.into_iter().chain(running.keys().cloned()).chain(record.paused.keys().cloned()).collect()
+        busiest.into_iter().chain(running.keys().filter(counts).cloned()).chain(record.paused.keys().cloned()).collect()
     };
     let mut waiting = conn.prepare_cached(WAITING)?;
     let mut bucket = conn.prepare_cached(BUCKET)?;
