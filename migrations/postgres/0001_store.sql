@@ -515,6 +515,29 @@ CREATE TABLE news (
     member BIGINT,
     what TEXT COLLATE "C" NOT NULL
 );
+-- Jobs that applications push in transactions of their own, by `push` below, until a master takes them in: they are jobs then.
+CREATE TABLE inbox (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    queue TEXT COLLATE "C" NOT NULL
+        CONSTRAINT "queue: 1 to 100 of A-Z a-z 0-9 . _ - : and no . or - first"
+        CHECK (queue ~ '^[A-Za-z0-9_:][A-Za-z0-9_.:-]{0,99}$'),
+    type TEXT COLLATE "C" NOT NULL
+        CONSTRAINT "type: 1 to 200 bytes, no control characters, no command"
+        CHECK (octet_length(type) BETWEEN 1 AND 200 AND type !~ '[[:cntrl:]]' AND type <> 'exec'),
+    args TEXT COLLATE "C" NOT NULL CONSTRAINT "args: 16 million bytes at most" CHECK (octet_length(args) <= 16000000),
+    priority BIGINT NOT NULL CONSTRAINT "priority: -100 to 100" CHECK (priority BETWEEN -100 AND 100),
+    due_at BIGINT,
+    expires_at BIGINT,
+    timeout_us BIGINT CONSTRAINT "timeout: more than nothing" CHECK (timeout_us > 0),
+    max_attempts BIGINT CONSTRAINT "max_attempts: 1 to 1000" CHECK (max_attempts BETWEEN 1 AND 1000),
+    unique_key TEXT COLLATE "C" CONSTRAINT "unique_key: 1 to 500 bytes" CHECK (octet_length(unique_key) BETWEEN 1 AND 500),
+    label TEXT COLLATE "C" CONSTRAINT "label: 1 to 255 bytes without control characters"
+        CHECK (octet_length(label) BETWEEN 1 AND 255 AND label !~ '[[:cntrl:]]'),
+    key TEXT COLLATE "C" CONSTRAINT "key: 1 to 200 bytes without control characters"
+        CHECK (octet_length(key) BETWEEN 1 AND 200 AND key !~ '[[:cntrl:]]'),
+    -- Why no master takes it in.
+    refused TEXT COLLATE "C"
+);
 CREATE SEQUENCE generation_ids;
 -- The highest run that was given out; not undone with a transaction, so that no two have one.
 CREATE SEQUENCE run_ids MINVALUE 0 START 0;
@@ -559,6 +582,32 @@ END
 $$;
 CREATE TRIGGER labels_forget AFTER DELETE ON jobs FOR EACH ROW WHEN (old.label IS NOT NULL)
     EXECUTE FUNCTION forget_label();
+
+-- Pushes a job in the transaction of the caller: it is there if and when that commits. `wake`: whether masters hear of it at once;
+-- without it, within a second, and commits of a busy database need not line up to give notice.
+CREATE FUNCTION push(
+    queue TEXT,
+    type TEXT,
+    args JSON DEFAULT 'null',
+    priority INTEGER DEFAULT 0,
+    delay INTERVAL DEFAULT NULL,
+    expires INTERVAL DEFAULT NULL,
+    timeout INTERVAL DEFAULT NULL,
+    max_attempts INTEGER DEFAULT NULL,
+    unique_key TEXT DEFAULT NULL,
+    label TEXT DEFAULT NULL,
+    key TEXT DEFAULT NULL,
+    wake BOOLEAN DEFAULT true
+) RETURNS BIGINT LANGUAGE sql SET search_path FROM CURRENT AS $$
+    SELECT pg_notify(current_schema(), '') WHERE wake;
+    INSERT INTO inbox (queue, type, args, priority, due_at, expires_at, timeout_us, max_attempts, unique_key, label, key)
+    SELECT push.queue, push.type, push.args::text, push.priority,
+        (extract(epoch FROM clock_timestamp() + delay) * 1000000)::bigint,
+        (extract(epoch FROM clock_timestamp() + expires) * 1000000)::bigint,
+        (extract(epoch FROM timeout) * 1000000)::bigint,
+        push.max_attempts, push.unique_key, push.label, push.key
+    RETURNING id;
+$$;
 
 -- Rows come and go here all the time: what is dead is cleared away early, and at full speed.
 ALTER TABLE ready SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0);

@@ -23,8 +23,8 @@ impl<S: Store + ?Sized> Store for Box<S> {
     fn recover(&mut self, generation: Generation, at: UnixMicros) -> Result<Recovered, StoreError> {
         (**self).recover(generation, at)
     }
-    fn take_over(&mut self, now: Mono, at: UnixMicros) -> Result<u64, StoreError> {
-        (**self).take_over(now, at)
+    fn look_around(&mut self, now: Mono, at: UnixMicros) -> Result<bool, StoreError> {
+        (**self).look_around(now, at)
     }
     fn lead(&mut self, duty: Duty) -> Result<bool, StoreError> {
         (**self).lead(duty)

@@ -109,11 +109,11 @@ pub trait Store: Send {
     /// size.
     fn recover(&mut self, generation: Generation, at: UnixMicros) -> Result<Recovered, StoreError>;
 
-    /// Takes over from those of the other members that are gone by now, where they run elsewhere; how many jobs are ready
-    /// again.
-    fn take_over(&mut self, now: Mono, at: UnixMicros) -> Result<u64, StoreError> {
+    /// What a store of several members wants from time to time: takes over from those that are gone by now, and takes in what
+    /// applications have pushed by themselves. Whether anything has changed.
+    fn look_around(&mut self, now: Mono, at: UnixMicros) -> Result<bool, StoreError> {
         let _ = (now, at);
-        Ok(0)
+        Ok(false)
     }
 
     /// Whether this member has a duty of one member at a time; it keeps the duty until it leaves or is taken over.

@@ -353,10 +353,9 @@ impl<N: Fn(Written)> Turn<N> {
             Err(StoreError::Io(_)) => drop(self.store.reopen()),
             Err(_) => {}
         }
-        match self.store.take_over(clock::monotonic(), clock::wall()) {
-            Ok(0) => {}
-            Ok(_) => self.news.anything = true,
-            Err(error) => log::debug!("cannot look whether other masters live: {error}"),
+        match self.store.look_around(clock::monotonic(), clock::wall()) {
+            Ok(changed) => self.news.anything |= changed,
+            Err(error) => log::debug!("cannot look around in the store: {error}"),
         }
         if self.news.is_none() {
             return;

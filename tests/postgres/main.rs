@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod hosts;
+mod inbox;
 mod one_host;
 #[path = "../../src/store/postgres/server.rs"]
 mod server;

@@ -14,6 +14,7 @@
 mod connection;
 mod dialect;
 mod error;
+mod inbox;
 pub(super) mod members;
 mod news;
 mod open;
@@ -217,8 +218,11 @@ impl Store for PostgresStore {
         Ok(recovered)
     }
 
-    fn take_over(&mut self, now: Mono, at: UnixMicros) -> Result<u64, StoreError> {
-        let mut released = 0;
+    fn look_around(&mut self, now: Mono, at: UnixMicros) -> Result<bool, StoreError> {
+        let mut changed = false;
+        while self.read(inbox::has_any)? && self.step(at, inbox::take)? > 0 {
+            changed = true;
+        }
         for Member { generation, master } in self.dead(now)? {
             let from_it = self.recover(generation, at)?.released;
             let Master { host, pid, .. } = master;
@@ -228,9 +232,9 @@ impl Store for PostgresStore {
                 generation.0,
                 self.server.lease.as_secs()
             );
-            released += from_it;
+            changed |= from_it > 0;
         }
-        Ok(released)
+        Ok(changed)
     }
 
     fn lead(&mut self, duty: Duty) -> Result<bool, StoreError> {

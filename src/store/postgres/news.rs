@@ -22,6 +22,9 @@ const ADD: &str = "INSERT INTO news (by, member, what) VALUES (?1, ?2, ?3) RETUR
 const PRUNE: &str = "DELETE FROM news WHERE id <= ?1";
 /// The last row by key.
 const LAST: &str = "SELECT coalesce(max(id), 0) FROM news";
+/// The same, and one step into the key of `inbox`; once a second.
+const GLANCE: &str =
+    "SELECT coalesce((SELECT max(id) FROM news), 0), EXISTS (SELECT 1 FROM inbox WHERE refused IS NULL)";
 /// Onward by `news.id`.
 const SINCE: &str = "SELECT id, by, member, what FROM news WHERE id > ?1 ORDER BY id LIMIT 1000";
 
@@ -49,6 +52,11 @@ const fn is_false(flag: &bool) -> bool {
 /// The number of the last row.
 pub(super) fn last(conn: Conn<'_>) -> Result<i64> {
     conn.prepare_cached(LAST)?.query_row([], |row| row.get(0))
+}
+
+/// The number of the last row, and whether there is anything to take in.
+pub(super) fn glance(conn: Conn<'_>) -> Result<(i64, bool)> {
+    conn.prepare_cached(GLANCE)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Writes down what a batch of `by` tells the others, if it does; whether it does.

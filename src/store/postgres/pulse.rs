@@ -141,8 +141,9 @@ impl Turn {
                 self.tell();
                 continue;
             }
-            let last = news::last(Conn::Postgres(&conn)).map_err(|e| super::error::map(&self.server.shown, &e))?;
-            if last != self.seen && last != self.shared.heard.load(Ordering::Acquire) {
+            let glance = news::glance(Conn::Postgres(&conn));
+            let (last, has_inbox) = glance.map_err(|e| super::error::map(&self.server.shown, &e))?;
+            if has_inbox || last != self.seen && last != self.shared.heard.load(Ordering::Acquire) {
                 self.tell();
             }
             self.seen = last;
