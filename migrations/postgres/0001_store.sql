@@ -164,6 +164,7 @@ CREATE TABLE generations (
     host TEXT COLLATE "C" NOT NULL DEFAULT '',
     -- Found on its host, where one master holds it at a time.
     place TEXT COLLATE "C" NOT NULL DEFAULT '',
+    lease_us BIGINT NOT NULL DEFAULT 0,
     -- Somebody takes over from it: it is refused everything from then on.
     taken BIGINT NOT NULL DEFAULT 0
 );
@@ -500,7 +501,9 @@ CREATE TABLE workers (
 -- Signs of life, apart from `generations`: a transaction that waits in its commit must not keep them.
 CREATE TABLE beats (
     generation BIGINT PRIMARY KEY,
-    beat BIGINT NOT NULL
+    beat BIGINT NOT NULL,
+    -- For people; nothing is decided by it.
+    at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 10);
 -- Work for one member at a time, and who does it.
 CREATE TABLE duties (

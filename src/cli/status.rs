@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::args::control::{StatusArgs, Watch};
 use super::context::Context;
 use super::{backend, output, processors, reach, waiting};
@@ -14,7 +16,9 @@ use crate::client::{Client, ClientError, NONE, Patience};
 use crate::clock;
 use crate::config::Paths;
 use crate::error::{Code, Error};
+use crate::model::host::HostRecord;
 use crate::model::{Generation, QueueTotals, UnixMicros};
+use crate::report;
 use crate::report::status::{MasterStatus, QueueStatus, UNREACHABLE};
 use crate::report::status_text::{self, View};
 use crate::report::{Status, status_named, words};
@@ -119,8 +123,25 @@ fn show(context: &Context, asked: &Asked<'_>, found: &Found) -> Result<(), Error
     match asked.name {
         _ if !context.global.json => output::print(&worded(context, asked, found)?),
         Some(name) => output::json(&named::find(context, name, found)?),
-        None => output::json(&found.status),
+        None => output::json(&Document { status: &found.status, hosts: hosts(context)? }),
     }
+}
+
+/// The status, and where several hosts share the store, those.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    status: &'a Status,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hosts: Vec<HostRecord>,
+}
+
+fn hosts(context: &Context) -> Result<Vec<HostRecord>, Error> {
+    // A file has one, and a reader of it costs more than a look.
+    if context.paths()?.database.file().is_some() {
+        return Ok(Vec::new());
+    }
+    Ok(context.records()?.map_or(Ok(Vec::new()), |mut records| records.hosts())?)
 }
 
 /// As people read it: with what the records say beside the document.
@@ -153,6 +174,11 @@ fn worded(context: &Context, asked: &Asked<'_>, found: &Found) -> Result<String,
     let text = match &named {
         Some(named) => status_named::named(named, status, view),
         None => status_text::status(status, view),
+    };
+    let hosts = if named.is_none() { hosts(context)? } else { Vec::new() };
+    let text = match &*hosts {
+        [] => text,
+        hosts => format!("{}\n\n{}", text.trim_end(), report::hosts::table(hosts, clock::wall(), width)),
     };
     let text = crate::report::hint::complete(&text);
     Ok(match asked.interval {

@@ -74,11 +74,15 @@ impl Master {
         }
     }
 
-    /// Takes in signs of changes by others; a lease that was renewed is the guardian's to know.
+    /// Takes in signs of changes by others. What other masters do is looked at as soon as they say so; a lease that was renewed is
+    /// the guardian's to know.
     pub(super) fn hear_of_store(&mut self) {
         self.hold.hear();
         if let Some(until) = self.hold.lease_until() {
             self.containment.lease(until);
+            if self.hold.has_news() {
+                self.batches.check();
+            }
         }
     }
 

@@ -25,6 +25,7 @@ pub mod fingerprint;
 pub mod gauge;
 pub mod graph;
 pub mod hook;
+pub mod host;
 pub mod id_ranges;
 pub mod ids;
 pub mod job;

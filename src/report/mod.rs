@@ -15,6 +15,7 @@ pub mod graph;
 pub mod health;
 pub mod hint;
 pub mod history;
+pub mod hosts;
 pub mod leaks;
 pub mod limit_metrics;
 pub mod lists;

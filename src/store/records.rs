@@ -13,6 +13,7 @@ use crate::model::autoscale::AutoscaleRecord;
 use crate::model::batch::BatchRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::graph::{Graph, Link, Side};
+use crate::model::host::HostRecord;
 use crate::model::key_record::KeyRecord;
 use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun, ProcessorRunState};
@@ -310,6 +311,10 @@ pub trait Records {
     fn batches(&mut self, filter: &BatchFilter) -> Result<Vec<BatchRecord>, StoreError>;
     /// Who has changed what, newest first.
     fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<DeedRecord>, StoreError>;
+    /// The hosts of a store that several share, in the order in which they joined; none where it is of one.
+    fn hosts(&mut self) -> Result<Vec<HostRecord>, StoreError> {
+        Ok(Vec::new())
+    }
     /// All rows of shared tables, by table and key.
     fn table_rows(&mut self) -> Result<Vec<TableRow>, StoreError>;
     /// Numbers of periods.

@@ -28,6 +28,10 @@ fn each_job_runs_once_on_one_of_them() {
     let runs = runs.as_array().unwrap();
     let jobs: std::collections::BTreeSet<_> = runs.iter().map(|run| run["job_id"].as_u64()).collect();
     assert_eq!((runs.len(), jobs.len()), (200, 200));
+    let hosts = a.json(&["status", "--json"])["hosts"].clone();
+    let hosts: Vec<_> =
+        hosts.as_array().unwrap().iter().map(|host| (host["state"].as_str(), host["workers"].as_u64())).collect();
+    assert_eq!(hosts, [(Some("running"), Some(2)); 2]);
     let by = |generation: u64| runs.iter().filter(|run| run["generation"] == generation).count();
     assert!(by(1) > 0 && by(2) > 0, "{} {}", by(1), by(2));
 }

@@ -1,7 +1,19 @@
 //! Jobs that an application pushes in its own transaction.
 
-use super::server::{new_url, sql};
+use std::process::Command;
+
+use super::server::{new_url, programs};
 use super::{Host, eventually};
+
+/// Runs SQL as an application would, in the schema of a store; what it prints, and what it says.
+fn sql(url: &str, text: &str) -> (String, String) {
+    let option = |name: &str| url.split(['?', '&']).find_map(|option| option.strip_prefix(name)).unwrap();
+    let mut command = Command::new(programs().join("psql"));
+    command.args(["-XAtq", "-U", "test", "-d", "postgres", "-h", option("host="), "-c", text]);
+    let output = command.env("PGOPTIONS", format!("-c search_path={}", option("schema="))).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
+    (text(output.stdout), text(output.stderr))
+}
 
 #[test]
 fn a_job_is_there_if_and_when_the_transaction_of_the_application_commits() {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::Result;
 
 use super::transaction::Found;
+use crate::model::host::{HostRecord, HostState};
 use crate::model::{Generation, UnixMicros, WorkerId};
 use crate::store::relational::conn::{Conn, Row};
 use crate::store::relational::read::store_id;
@@ -28,7 +29,7 @@ const FOUND: &str = "SELECT (SELECT batch FROM generations WHERE generation = ?1
 const RUN_HIGH_KEEP: &str = "SELECT setval('run_ids', ?1)";
 /// `generations.generation`; once per start.
 const ADD: &str = "INSERT INTO generations (generation, pid, pid_start, boot_id, cookie, version, started_at, run_high, \
-     worker_high, host, place) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10)";
+     worker_high, host, place, lease_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11)";
 /// One row.
 const NEXT: &str = "SELECT nextval('generation_ids')";
 /// `beats.generation`.
@@ -36,12 +37,18 @@ const BEAT_ADD: &str = "INSERT INTO beats (generation, beat) VALUES (?1, 0)";
 /// `beats.generation`.
 const BEAT_DELETE: &str = "DELETE FROM beats WHERE generation = ?1";
 /// `beats.generation`, `generations.generation`.
-const RENEW: &str = "UPDATE beats SET beat = beat + 1 WHERE generation = ?1 AND EXISTS \
+const RENEW: &str = "UPDATE beats SET beat = beat + 1, at = clock_timestamp() WHERE generation = ?1 AND EXISTS \
      (SELECT 1 FROM generations WHERE generation = ?1 AND ended_at IS NULL AND taken = 0)";
 /// `generations_living`, then `beats.generation`.
 const OTHERS: &str = "SELECT g.generation, g.pid, g.pid_start, g.boot_id, g.cookie, g.version, g.host, b.beat, g.taken, g.place \
      FROM generations g CROSS JOIN beats b ON b.generation = g.generation WHERE g.ended_at IS NULL AND g.generation <> ?1 \
      ORDER BY g.generation";
+/// `generations_living`, `beats.generation`, `workers_living` and the few rows of `running`; when somebody asks.
+const HOSTS: &str = "SELECT g.generation, g.host, g.pid, g.version, g.started_at, g.taken, g.lease_us, \
+     CAST(extract(epoch FROM clock_timestamp() - b.at) * 1000000 AS BIGINT), \
+     (SELECT count(*) FROM workers w WHERE w.ended_at IS NULL AND w.generation = g.generation), \
+     (SELECT count(*) FROM running r WHERE r.generation = g.generation) \
+     FROM generations g CROSS JOIN beats b ON b.generation = g.generation WHERE g.ended_at IS NULL ORDER BY g.generation";
 /// `generations.generation`, `beats.generation`.
 const TAKE: &str = "UPDATE generations SET taken = 1 WHERE generation = ?1 AND ended_at IS NULL AND (taken = 1 OR \
      (SELECT beat FROM beats WHERE generation = ?1) = ?2)";
@@ -97,6 +104,7 @@ pub(super) fn join(
         first_worker - 1,
         &master.host,
         place,
+        lease.as_micros() as i64,
     ))?;
     conn.prepare_cached(BEAT_ADD)?.execute([generation])?;
     let high = found(conn, generation)?.run_high;
@@ -125,6 +133,30 @@ pub(super) fn others(conn: Conn<'_>, ours: Generation) -> Result<Vec<Other>> {
         Ok(Other { member, beat: row.get(7)?, is_taken: row.get(8)?, place: row.get(9)? })
     };
     conn.prepare_cached(OTHERS)?.query_map([ours.0], read)?.collect()
+}
+
+/// The hosts of the members, oldest first.
+pub(in crate::store) fn hosts(conn: Conn<'_>) -> Result<Vec<HostRecord>> {
+    let read = |row: &Row<'_>| {
+        let (is_taken, lease, age): (bool, i64, i64) = (row.get(5)?, row.get(6)?, row.get(7)?);
+        let state = match (is_taken, age > lease) {
+            (true, _) => HostState::Lost,
+            (false, true) => HostState::Silent,
+            (false, false) => HostState::Running,
+        };
+        Ok(HostRecord {
+            name: row.get(1)?,
+            state,
+            generation: Generation(row.get(0)?),
+            pid: row.get(2)?,
+            version: row.get(3)?,
+            started_at: UnixMicros(row.get(4)?),
+            beat_age_s: age.max(0) as f64 / 1e6,
+            workers: row.get::<_, i64>(8)?.unsigned_abs(),
+            busy: row.get::<_, i64>(9)?.unsigned_abs(),
+        })
+    };
+    conn.prepare_cached(HOSTS)?.query_map([], read)?.collect()
 }
 
 /// Begins to take over from a member that has not renewed since this beat; 0: it has.

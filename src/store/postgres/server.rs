@@ -34,7 +34,7 @@ static SERVER: LazyLock<Running> = LazyLock::new(start);
 static STORES: AtomicU32 = AtomicU32::new(0);
 
 /// The folder of the programs of the newest version.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut folders: Vec<PathBuf> = installed.map(|entry| entry.path().join("bin")).collect();
     folders.sort();
@@ -64,14 +64,4 @@ fn start() -> Running {
 pub(crate) fn new_url() -> String {
     let number = STORES.fetch_add(1, Ordering::Relaxed);
     format!("postgres://test@/postgres?host={}&schema=store_{number}", SERVER.folder.display())
-}
-
-/// Runs SQL as an application would, in the schema of a store; what it prints, and what it says.
-pub(crate) fn sql(url: &str, text: &str) -> (String, String) {
-    let schema = url.split("schema=").nth(1).and_then(|rest| rest.split('&').next()).unwrap_or_default();
-    let mut command = Command::new(programs().join("psql"));
-    command.args(["-XAtq", "-U", "test", "-d", "postgres", "-c", text]).arg("-h").arg(&SERVER.folder);
-    let output = command.env("PGOPTIONS", format!("-c search_path={schema}")).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
-    (text(output.stdout), text(output.stderr))
 }

@@ -19,6 +19,7 @@ use crate::model::autoscale::AutoscaleRecord;
 use crate::model::batch::BatchRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::graph::{Link, Side};
+use crate::model::host::HostRecord;
 use crate::model::key_record::KeyRecord;
 use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
@@ -29,6 +30,7 @@ use crate::model::{
     FailureRecord, Generation, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals,
     RunId, RunRecord, Slot, UnixMicros, WorkerId, WorkerRecord,
 };
+use crate::store::postgres::members;
 use crate::store::{
     AuditFilter, AutoscaleFilter, BatchFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter,
     KeyFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, Slice, StoreError, WorkerFilter,
@@ -205,6 +207,10 @@ impl<A: Asks> Records for A {
 
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
         self.ask(|conn| processor_row::run(conn, id))
+    }
+
+    fn hosts(&mut self) -> Result<Vec<HostRecord>, StoreError> {
+        self.ask(|conn| if conn.is_remote() { members::hosts(conn) } else { Ok(Vec::new()) })
     }
 
     fn table_rows(&mut self) -> Result<Vec<TableRow>, StoreError> {
