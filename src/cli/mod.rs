@@ -31,6 +31,7 @@ mod logging;
 pub(crate) mod logs;
 mod man;
 pub(crate) mod metrics;
+mod migrate;
 mod new_file;
 pub(crate) mod output;
 pub(crate) mod pause;
@@ -164,6 +165,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Logs(args) => logs::run(context, args),
         Verb::Backup(args) => backup::backup(context, args),
         Verb::Restore(args) => backup::restore(context, args),
+        Verb::Migrate(args) => migrate::run(context, args),
         Verb::Web(args) => web::run(context, args),
         Verb::Config(verb) => config::run(context, verb),
         Verb::Import(args) => import::run(context, args),

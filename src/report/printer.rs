@@ -121,6 +121,15 @@ pub fn copy_bar(bytes: u64) -> ProgressBar {
     bar
 }
 
+/// A bar that counts rows, on stderr.
+#[must_use]
+pub fn rows_bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+    let style = ProgressStyle::with_template("{bar:30} {percent}% of the rows copied and compared{left}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("left", left));
+    bar
+}
+
 /// An estimate of the time that is left, once there is something to estimate it from.
 fn left(state: &ProgressState, out: &mut dyn fmt::Write) {
     if state.pos() > 0 {

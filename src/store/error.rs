@@ -100,6 +100,12 @@ pub enum StoreError {
         /// The log was written over, not the database.
         is_log: bool,
     },
+    /// It was moved, and is elsewhere now.
+    #[error("the store `{path}` was moved to `{to}`; use `--database '{to}'`")]
+    Moved { path: String, to: String },
+    /// Not to be used, or moved, as it is now; with the next step.
+    #[error("{0}")]
+    Refused(String),
     /// No room on the disk.
     #[error("the disk of the database `{path}` is full; free some space")]
     Full { path: String },
@@ -149,6 +155,8 @@ impl StoreError {
                 | Self::MasterRuns { .. }
                 | Self::MasterStarts { .. }
                 | Self::Unsafe { .. }
+                | Self::Moved { .. }
+                | Self::Refused(_)
         )
     }
 

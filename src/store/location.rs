@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::changes::Changes;
 use super::exam::{Dangers, Exam, StoreSize};
+use super::moving::{self, Move, Moved};
 pub use super::sqlite::Lock;
 use super::{Master, Records, Store, StoreError, postgres, sqlite};
 use crate::model::{StoreUrl, UnixMicros};
@@ -126,6 +127,11 @@ impl Location<'_> {
         said: sqlite::Progress<'_>,
     ) -> Result<(Exam, Option<PathBuf>), StoreError> {
         sqlite::restore(self.database()?, from, holder, said)
+    }
+
+    /// Moves it to another place, while no master runs on it; goes on with a move that was stopped.
+    pub fn move_to(&self, plan: &Move<'_>, said: moving::Progress<'_>) -> Result<Moved, StoreError> {
+        moving::run(self.0, plan, said)
     }
 
     /// To change it while no master runs: see [`StoreError::Held`]. Makes it if it is missing.

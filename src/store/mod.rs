@@ -21,6 +21,7 @@ mod history;
 mod location;
 mod members;
 pub mod memory;
+mod moving;
 mod postgres;
 mod records;
 mod relational;
@@ -35,6 +36,7 @@ pub use filters::{AuditFilter, AutoscaleFilter, BatchFilter, CallFilter, KeyFilt
 pub use history::{History, HistoryFilter};
 pub use location::{Allow, Changes, Holder, Location, Lock, Opened, open};
 pub use members::{Duty, Master, Member, Membership, News, Recovered, Tenure};
+pub use moving::{Move, Moved};
 pub use records::{
     DeadGroup, ErrorFilter, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, Slice,
     WorkerFilter,

@@ -66,3 +66,21 @@ fn args_that_are_nested_too_deep_stay_in_the_inbox_with_the_reason() {
     eventually("the other is a job", || host.ok(&["jobs", "list", "--queue", "q"]).contains("flat"));
     eventually("the reason is there", || sql(&host.url, "SELECT refused FROM inbox").0.contains("nested deeper"));
 }
+
+#[test]
+fn a_store_is_moved_when_all_that_applications_pushed_is_taken_in_and_takes_nothing_afterwards() {
+    let mut host = Host::new(&new_url());
+    host.ok(&["push", "t"]);
+    sql(&host.url, "SELECT push('mail', 'welcome')");
+    let file = host.home.path().join("q.db");
+    let to = ["migrate", "--to", file.to_str().unwrap()];
+    let (_, said, code) = host.run(&to);
+    assert!(code == 5 && said.contains("no master has taken in yet"), "{said}");
+    host.start(&["--workers=1", "--queue=other"]);
+    eventually("both are jobs", || host.json(&["jobs", "list", "--json"]).as_array().unwrap().len() == 2);
+    host.ok(&["stop"]);
+    host.master.take().unwrap().wait().unwrap();
+    host.ok(&to);
+    let (_, said) = sql(&host.url, "SELECT push('mail', 'late')");
+    assert!(said.contains("this_store_was_moved"), "{said}");
+}

@@ -1,8 +1,9 @@
-//! A store in PostgreSQL through the real binary: one host, two hosts, a host that is killed or frozen, bad input.
+//! A store in PostgreSQL through the real binary: one host, two hosts, a host that is killed or frozen, bad input, a move.
 
 mod bad_input;
 mod hosts;
 mod inbox;
+mod migrate;
 mod one_host;
 #[path = "../../src/store/postgres/server.rs"]
 mod server;

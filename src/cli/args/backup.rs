@@ -1,4 +1,4 @@
-//! Arguments of `backup` and `restore`.
+//! Arguments of `backup`, `restore` and `migrate`.
 
 use std::path::PathBuf;
 
@@ -36,4 +36,27 @@ pub(crate) struct RestoreArgs {
     /// Only read the copy through; exit code 1 where it cannot be used
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+/// Move the store from a file to a PostgreSQL server, or back.
+///
+/// No master may run on it, and the last one must have ended in order. The target must be new, or empty. Everything goes
+/// over: jobs, runs, queues, processors, ids and times; then both are compared. A move that was stopped goes on when the same
+/// command is typed again. Only at the end the old store is closed: it is kept, and tells who opens it where the new one is.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work migrate --to postgres://jobs@db.example/app --dry-run
+  queue-work migrate --to postgres://jobs@db.example/app
+  queue-work migrate --from postgres://jobs@db.example/app --to jobs.db")]
+pub(crate) struct MigrateArgs {
+    /// Where it is to be: a path, or `postgres://USER@HOST/DATABASE`
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(crate) to: PathBuf,
+    /// Where it is now [default: the store of every verb]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(crate) from: Option<PathBuf>,
+    /// Only say what would be moved, and whether it can be
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }

@@ -27,7 +27,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 5] = [
         ],
     ),
     ("Change", &["scale, autoscale", "spawn, stop, restart, reload"]),
-    ("Set up", &["config, import, export", "backup, restore", "web, completions, man"]),
+    ("Set up", &["config, import, export", "backup, restore, migrate", "web, completions, man"]),
 ];
 
 /// Verbs that have a line together, as the page has to fit the screen.
@@ -45,7 +45,7 @@ const TOGETHER: [(&str, &str); 15] = [
     ("scale, autoscale", "Set the number of workers, or show why a pool has it"),
     ("spawn, stop, restart, reload", "Add, end or renew pools; reread the file"),
     ("config, import, export", "Check or make a configuration; make a unit"),
-    ("backup, restore", "Copy the store; put a copy in its place"),
+    ("backup, restore, migrate", "Copy, restore or move the store"),
     ("web, completions, man", "Open the page; print completions, the manual"),
 ];
 

@@ -220,6 +220,7 @@ Examples:
     Web(web::WebArgs),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
+    Migrate(backup::MigrateArgs),
     #[command(subcommand)]
     Config(control::ConfigVerb),
     Import(port::ImportArgs),

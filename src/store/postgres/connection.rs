@@ -125,14 +125,19 @@ impl Connection {
             return Ok(());
         }
         for PutOff { text, rows } in self.put_off.take() {
-            let single = self.prepared(text, || dialect::translate(text))?;
-            let types = single.params();
-            let many = self.prepared(&format!("many: {text}"), || dialect::for_many(text, types))?;
-            let columns = value::columns(types, rows);
-            let params: Vec<&(dyn ::postgres::types::ToSql + Sync)> = columns.iter().map(AsRef::as_ref).collect();
-            self.client.borrow_mut().execute(&many, &params).map_err(|e| wrap(e, text))?;
+            self.many(text, rows)?;
         }
         Ok(())
+    }
+
+    /// Makes a change of one row for each of these.
+    pub(in crate::store) fn many(&self, text: &str, rows: Vec<Vec<Value>>) -> Result<()> {
+        let single = self.prepared(text, || dialect::translate(text))?;
+        let types = single.params();
+        let many = self.prepared(&format!("many: {text}"), || dialect::for_many(text, types))?;
+        let columns = value::columns(types, rows);
+        let params: Vec<&(dyn ::postgres::types::ToSql + Sync)> = columns.iter().map(AsRef::as_ref).collect();
+        self.client.borrow_mut().execute(&many, &params).map_err(|e| wrap(e, text)).map(drop)
     }
 
     /// The current runs of these jobs, as pairs of job and run.

@@ -77,7 +77,8 @@ pub(super) fn for_many(text: &str, types: &[Type]) -> String {
     let rows = format!("unnest({}) AS v({})", arrays.join(", "), names.join(", "));
     let text = translate(text).replace('$', "v.a");
     if let Some((before, values)) = text.split_once(" VALUES (") {
-        return format!("{before} SELECT {} FROM {rows}", values.strip_suffix(')').unwrap_or(values));
+        let (values, rest) = values.rsplit_once(')').unwrap_or((values, ""));
+        return format!("{before} SELECT {values} FROM {rows}{rest}");
     }
     let (before, found) = text.split_once(" WHERE ").expect("BUG: a change that is put off names its row");
     let from = if before.starts_with("DELETE") { "USING" } else { "FROM" };
@@ -109,6 +110,10 @@ mod tests {
         assert_eq!(
             for_many("INSERT INTO t (a, b) VALUES (?1, coalesce(?2, 0))", &[Type::INT8, Type::TEXT]),
             "INSERT INTO t (a, b) SELECT v.a1, coalesce(v.a2, 0) FROM unnest($1::int8[], $2::text[]) AS v(a1, a2)"
+        );
+        assert_eq!(
+            for_many("INSERT INTO t (a) VALUES (?1) ON CONFLICT DO NOTHING", &[Type::INT8]),
+            "INSERT INTO t (a) SELECT v.a1 FROM unnest($1::int8[]) AS v(a1) ON CONFLICT DO NOTHING"
         );
         assert_eq!(
             for_many("DELETE FROM t WHERE a = ?1 AND b = ?2", &[Type::INT8, Type::INT8]),

@@ -16,6 +16,7 @@ mod dialect;
 mod error;
 mod inbox;
 pub(super) mod members;
+mod moving;
 mod news;
 mod open;
 mod pulse;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use rusqlite::Result as SqlResult;
 
 pub(super) use self::connection::{Connection, Row, Rows, Snapshot, Statement};
+pub(super) use self::moving::{source, target};
 use self::open::Server;
 pub(super) use self::pulse::Pulse;
 use self::pulse::Shared;

@@ -14,13 +14,15 @@ use super::connection::Connection;
 use super::{error, members};
 use crate::model::store_url::{self, StoreOptions};
 use crate::model::units;
-use crate::store::StoreError;
 use crate::store::relational::conn::Conn;
+use crate::store::{StoreError, moving};
 
 /// The oldest that is known to work: it has all that the statements use.
 const OLDEST: i64 = 130_000;
 /// The number of the schema that this version makes and knows.
 const SCHEMA: i64 = 1;
+/// Where the number would be, of a store that is being moved, or was.
+const CLOSED: i64 = -1;
 const TABLES: &str = include_str!("../../../migrations/postgres/0001_store.sql");
 /// What every session is told: plans follow the order in which a statement is written, along keys, and do not depend on
 /// statistics, which are never right for tables whose rows come and go.
@@ -133,8 +135,17 @@ impl Server {
         Ok(())
     }
 
-    /// The number of the schema; 0: there is none.
+    /// The number of the schema, of a store that may be used; 0: there is none.
     fn schema_of(&self, conn: &Connection) -> Result<i64, StoreError> {
+        match self.number(conn)? {
+            ..0 => Err(self.refusal(conn)?),
+            found @ 0..=SCHEMA => Ok(found),
+            found => Err(StoreError::Newer { path: self.shown.clone(), found, known: SCHEMA }),
+        }
+    }
+
+    /// The number of the schema, whatever it is.
+    pub(super) fn number(&self, conn: &Connection) -> Result<i64, StoreError> {
         let map = |e: rusqlite::Error| error::map(&self.shown, &e);
         let number =
             |text: &str| Conn::Postgres(conn).prepare_cached(text)?.query_row([], |row| row.get::<_, Option<i64>>(0));
@@ -142,11 +153,18 @@ impl Server {
         if is_there.is_none() {
             return Ok(0);
         }
-        let found = number("SELECT schema FROM store WHERE one = 1").map_err(map)?.unwrap_or(0);
-        if found > SCHEMA {
-            return Err(StoreError::Newer { path: self.shown.clone(), found, known: SCHEMA });
-        }
-        Ok(found)
+        Ok(number("SELECT schema FROM store WHERE one = 1").map_err(map)?.unwrap_or(0))
+    }
+
+    /// Why a store whose schema has no number is not to be used.
+    fn refusal(&self, conn: &Connection) -> Result<StoreError, StoreError> {
+        moving::refusal(Conn::Postgres(conn), self.shown.clone()).map_err(|e| error::map(&self.shown, &e))
+    }
+
+    /// Takes the lock of the store for as long as the connection lives.
+    pub(super) fn hold(&self, conn: &Connection) -> Result<(), StoreError> {
+        let lock = format!("SELECT pg_advisory_lock(to_regclass('{}.store')::oid::bigint)", self.schema);
+        conn.run(&lock).map_err(|e| error::map(&self.shown, &e))
     }
 
     fn session(&self, settings: &str) -> Result<Connection, StoreError> {
@@ -212,6 +230,11 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// Takes the number of the schema away, without which nobody opens the store, or gives it back.
+pub(super) fn close(conn: &Connection, is_closed: bool) -> rusqlite::Result<()> {
+    conn.run(&format!("UPDATE store SET schema = {} WHERE one = 1", if is_closed { CLOSED } else { SCHEMA }))
 }
 
 /// An error with what is beneath it.

@@ -114,7 +114,7 @@ pub(in crate::store) fn restore(
     Ok((exam, old))
 }
 
-fn taken(to: &Path) -> StoreError {
+pub(super) fn taken(to: &Path) -> StoreError {
     StoreError::cannot("write", to, &"it exists; name another file, or remove it first")
 }
 

@@ -67,6 +67,12 @@ fn fill_and_name(file: &File, name: &Path, path: &Path) -> Result<bool, StoreErr
     fill(name, (found.dev(), found.ino())).map_err(|e| e.about(name, path))?;
     file.sync_all().map_err(failed)?;
     failpoint!("create.before_name");
+    give_name(name, path)
+}
+
+/// Gives a database that is whole its name; false: another was first.
+pub(super) fn give_name(name: &Path, path: &Path) -> Result<bool, StoreError> {
+    let failed = |e: io::Error| cannot("create", path, &e);
     let naming = Naming::begin(path).map_err(failed)?;
     if path.symlink_metadata().is_ok() {
         return Ok(false);

@@ -97,9 +97,18 @@ pub(super) fn has_all_tables(conn: &Connection, path: &Path) -> Result<bool, Sto
         return Ok(true);
     }
     // There may be more of them: an index that somebody has added.
-    let mut model = Connection::open_in_memory().map_err(|e| map(path, &e))?;
-    migrate(&mut model, path)?;
+    let model = model().map_err(|e| map(path, &e))?;
     Ok(open::tables(&model).map_err(|e| map(path, &e))?.is_subset(&found))
+}
+
+/// A database in memory with all tables, and nothing in them.
+pub(in crate::store) fn model() -> rusqlite::Result<Connection> {
+    let mut model = Connection::open_in_memory()?;
+    migrations().to_latest(&mut model).map_err(|error| match error {
+        rusqlite_migration::Error::RusqliteError { err, .. } => err,
+        other => rusqlite::Error::ToSqlConversionFailure(Box::new(other)),
+    })?;
+    Ok(model)
 }
 
 fn digest_of(tables: &BTreeSet<(String, String)>) -> u64 {

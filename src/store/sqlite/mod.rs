@@ -25,6 +25,7 @@ mod identity;
 mod lock_file;
 mod members;
 pub(super) mod migrate;
+mod moving;
 mod open;
 #[cfg(test)]
 mod open_tests;
@@ -65,6 +66,8 @@ pub(super) use self::backup::{Progress, backup, restore};
 pub(super) use self::changes::Changes;
 pub(super) use self::exam::{dangers, examine, size};
 pub use self::lock_file::Lock;
+pub(super) use self::migrate::model;
+pub(super) use self::moving::{source, target};
 pub(super) use self::records::SqliteRecords;
 pub(super) use self::roles::{as_guest, as_master, holder, records, records_within};
 use self::shared::SharedRecords;

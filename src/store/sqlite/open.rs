@@ -16,11 +16,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::database_lock::Handle;
 use super::files::{self, Identity};
 use super::{SqliteStore, backup, create, error::map, identity, migrate, names, sql};
-use crate::store::StoreError;
 use crate::store::relational::conn::Row;
+use crate::store::{StoreError, moving};
 
 /// "QWRK", as in `migrations/0001_core.sql`.
 const APPLICATION_ID: i64 = 1_364_677_195;
+/// "QWRM", of a store that was moved elsewhere.
+pub(super) const MOVED_ID: i64 = 1_364_677_197;
 /// The first SQLite without the WAL-reset corruption.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// Pages in the log at which it is moved to the database.
@@ -219,6 +221,7 @@ fn refuse_foreign(conn: &Connection, path: &Path, empty_is_fine: bool) -> Result
     };
     match patiently(|| files::are_changing_hands(path), read).map_err(|e| map(path, &e))? {
         (APPLICATION_ID, _, _) => Ok(()),
+        (MOVED_ID, _, _) => Err(moving::refusal(conn.into(), path.display().to_string()).map_err(|e| map(path, &e))?),
         // SQLite takes a file of one byte for an empty one, and would write over it.
         (0, 0, 0) if std::fs::metadata(path).is_ok_and(|found| (1..SMALLEST).contains(&found.len())) => {
             Err(StoreError::Foreign { path: path.display().to_string() })

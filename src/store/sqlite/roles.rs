@@ -45,21 +45,27 @@ pub(in crate::store) fn as_master(
     holder: &Holder,
     lives: &dyn Fn(&Master) -> bool,
 ) -> Result<Opened, StoreError> {
-    refuse_unsafe(path, allow)?;
-    warn_of_owner(path);
-    let lock = Lock::take(path, holder).map_err(|refused| no_folder(path).unwrap_or(refused))?;
-    let mut store = SqliteStore::open_as_master(path, &mut |guests| {
-        log::warn!("waiting until others have written to `{}`: processes {guests:?}", path.display());
-    })
-    .map_err(|refused| held_since(path, refused))?;
-    store.check()?;
+    let (mut store, lock) = alone(path, allow, holder)?;
     store.refuse_living(lives)?;
     let records = Box::new(store.records());
     let changes = Changes::of(path, allow.network_fs).into();
     Ok(Opened { store: Box::new(store), records, changes, lock })
 }
 
-fn refuse_unsafe(path: &Path, allow: Allow) -> Result<(), StoreError> {
+/// To be the only one that writes to it.
+pub(super) fn alone(path: &Path, allow: Allow, holder: &Holder) -> Result<(SqliteStore, Lock), StoreError> {
+    refuse_unsafe(path, allow)?;
+    warn_of_owner(path);
+    let lock = Lock::take(path, holder).map_err(|refused| no_folder(path).unwrap_or(refused))?;
+    let store = SqliteStore::open_as_master(path, &mut |guests| {
+        log::warn!("waiting until others have written to `{}`: processes {guests:?}", path.display());
+    })
+    .map_err(|refused| held_since(path, refused))?;
+    store.check()?;
+    Ok((store, lock))
+}
+
+pub(super) fn refuse_unsafe(path: &Path, allow: Allow) -> Result<(), StoreError> {
     if !allow.network_fs {
         refuse_remote(path)?;
     }
