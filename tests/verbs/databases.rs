@@ -287,7 +287,7 @@ fn a_database_in_memory_or_on_a_local_disk_is_accepted() {
 }
 
 #[test]
-fn a_database_named_by_a_url_is_the_file_and_one_of_a_kind_that_is_to_come_is_refused_without_its_password() {
+fn a_database_named_by_a_url_is_the_file_and_one_of_a_kind_that_is_not_known_is_refused_without_its_password() {
     let bench = Bench::new();
     let url = format!("sqlite:{}", bench.database().display());
     bench.ok(&["--database", &url, "push", "--", "sh", "-c", "test -f \"$QUEUE_WORK_DATABASE\""]);
@@ -297,9 +297,9 @@ fn a_database_named_by_a_url_is_the_file_and_one_of_a_kind_that_is_to_come_is_re
         "the same database by its path, in the job as well"
     );
     for words in VERBS {
-        let run = bench.run(&[&["--database", "postgres://me:secret@db/work"], words].concat()).expect_code(2);
-        assert!(run.stderr.contains("PostgreSQL (`postgres://`) is not there yet"), "{words:?}: {}", run.stderr);
+        let run = bench.run(&[&["--database", "mysql://me:secret@db/work"], words].concat()).expect_code(2);
+        assert!(run.stderr.contains("`mysql://` is no kind of store that is known"), "{words:?}: {}", run.stderr);
         assert!(!run.stderr.contains("secret"), "{words:?}: {}", run.stderr);
     }
-    assert!(!bench.path().join("postgres:").exists());
+    assert!(!bench.path().join("mysql:").exists());
 }
