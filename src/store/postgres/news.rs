@@ -99,8 +99,8 @@ pub(super) fn since(conn: Conn<'_>, ours: Generation, heard: i64) -> Result<(New
         };
         for row in since.query_map([at], read)? {
             let (id, by, member, what) = row?;
-            // Rows were pruned that were not read.
-            news.anything |= id > at + KEPT / 2 && at == heard && heard != 0;
+            // Rows may have been pruned that were not read.
+            news.anything |= at == heard && heard != 0 && id > heard + 1;
             at = id;
             if by == ours.0 || member.is_some_and(|member| member != ours.0) {
                 continue;
