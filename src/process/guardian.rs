@@ -20,7 +20,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{self, ErrorKind, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
@@ -78,9 +77,7 @@ pub fn run() -> io::Result<bool> {
     image::take_name();
     // Keeps no file system busy.
     std::env::set_current_dir("/")?;
-    // As it is: what a buffer has taken in is not seen by who waits for more.
-    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    Ok(match watch(input) {
+    Ok(match watch(Unbuffered) {
         Ended::Bye => true,
         Ended::MasterDied { swept, .. } => swept.left.is_empty(),
     })
@@ -187,13 +184,22 @@ pub trait Heard: Read {
     fn wait(&self, until: Option<u64>) -> bool;
 }
 
-impl Heard for File {
+/// The standard input as it is: what a buffer has taken in is not seen by who waits for more.
+struct Unbuffered;
+
+impl Read for Unbuffered {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(io::stdin(), bytes)?)
+    }
+}
+
+impl Heard for Unbuffered {
     fn wait(&self, until: Option<u64>) -> bool {
         loop {
             let left = until.map(|until| Duration::from_micros(until.saturating_sub(clock::boot_micros())));
             // Some systems stand still for longer than they were told.
             let left = left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
-            match poll(&mut [PollFd::new(self.as_fd(), PollFlags::POLLIN)], left) {
+            match poll(&mut [PollFd::new(io::stdin().as_fd(), PollFlags::POLLIN)], left) {
                 Ok(0) if until.is_some_and(|until| clock::boot_micros() >= until) => return false,
                 Ok(0) | Err(Errno::EINTR) => {}
                 // A read says what is wrong.
