@@ -48,7 +48,10 @@ async function look(tab, all, isPlain) {
   const wide = tab.viewportSize();
   for (const address of all) {
     const add = (found, how = "") => wrong.push(...found.map((each) => `${address.slice(0, 100)}: ${how}${each}`));
-    const answer = await tab.goto(address).catch((error) => add([error.message.split("\n")[0]]));
+    const load = () => tab.goto(address).catch((error) => add([error.message.split("\n")[0]]));
+    let answer = await load();
+    // What takes too long on a busy machine is refused: as a person would, once more.
+    for (let again = 0; again < 3 && answer?.status() === 503; again++) answer = await load();
     if (!answer) continue;
     const status = answer.status(), took = answer.request().timing().responseStart;
     // Without a master what it alone knows is refused.
