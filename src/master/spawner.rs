@@ -36,6 +36,8 @@ pub(super) struct Spawner {
     pools: BTreeMap<PoolId, PoolConfig>,
     socket: PathBuf,
     database: PathBuf,
+    /// The same for our own programs, which open it: with a password, if it has one.
+    whole_database: PathBuf,
     /// Steps of every worker before all else.
     step: Step,
     /// Variables that we were started with and workers do not get: ours, of which they get their own, those of the service
@@ -50,6 +52,7 @@ impl Spawner {
             pools: BTreeMap::new(),
             socket: config.socket.clone(),
             database: config.database.name().into(),
+            whole_database: config.database.whole().into(),
             step: Step { session: start_step::has_terminal(), signals: ignored.stay(), ..Step::default() },
             inherited: names
                 .filter(|n| {
@@ -154,7 +157,7 @@ impl Spawner {
             cwd: None,
             env: vec![
                 (sweep::COOKIE_VARIABLE.into(), mark.clone().into()),
-                ("QUEUE_WORK_DATABASE".into(), self.database.clone().into()),
+                ("QUEUE_WORK_DATABASE".into(), self.whole_database.clone().into()),
             ],
             env_remove: self.inherited.clone(),
             stdin: StdinKind::Null,

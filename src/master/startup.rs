@@ -182,6 +182,8 @@ pub(super) fn start(
 
 impl Master {
     fn open_pools(&mut self, recovered: u64, left: Vec<OpenBulk>) {
+        // The guardian knows until when there may be workers before there is one.
+        self.hear_of_store();
         self.take_over(left);
         // The clock may have been set while no master ran, or be right again.
         self.feed(crate::core::Event::ClockSet { by: 0 });

@@ -9,7 +9,7 @@ use super::{Generation, UnixMicros};
 #[serde(rename_all = "snake_case")]
 pub enum HostState {
     Running,
-    /// It has said nothing for so long that its workers are dead, and others are about to take over.
+    /// The master has said nothing for so long that its workers are dead, and others are about to take over.
     Silent,
     /// Another one takes over.
     Lost,
@@ -27,7 +27,7 @@ pub struct HostRecord {
     pub started_at: UnixMicros,
     /// For how long its master has said nothing, in seconds by the clock of the server.
     pub beat_age_s: f64,
-    /// That live.
+    /// Workers that live.
     pub workers: u64,
     /// Jobs that it has claimed.
     pub busy: u64,

@@ -25,9 +25,9 @@ pub enum StoreUrl {
 /// A store on a server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerUrl {
-    /// It may have a password.
+    /// With a password, if it was typed with one.
     pub url: String,
-    /// It has none.
+    /// Without a password.
     shown: PathBuf,
     /// See [`StoreUrl::local`].
     local: PathBuf,
@@ -87,12 +87,21 @@ impl StoreUrl {
         }
     }
 
-    /// Its name: the path of the file, or the URL of the server without a password.
+    /// The name: the path of the file, or the URL of the server without a password.
     #[must_use]
     pub fn name(&self) -> &Path {
         match self {
             Self::File(path) => path,
             Self::Postgres(server) => &server.shown,
+        }
+    }
+
+    /// All that it takes to open it, a password too.
+    #[must_use]
+    pub fn whole(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::Postgres(server) => Path::new(&server.url),
         }
     }
 
@@ -154,7 +163,7 @@ pub fn without_password(url: &str) -> String {
     }
 }
 
-/// What a URL says of the store; the rest is for the server.
+/// Options of a URL that are about the store; the rest is for the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
     /// The schema with its tables.

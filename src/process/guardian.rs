@@ -178,7 +178,7 @@ fn parse_family(words: &str) -> Option<(u32, Vec<(u32, u64)>)> {
     Some((leader, words.filter_map(parse_process).collect()))
 }
 
-/// What the master is heard by.
+/// An input from the master.
 pub trait Heard: Read {
     /// Waits until there is something to read, or its end; false: not before this moment, in microseconds since the machine started.
     fn wait(&self, until: Option<u64>) -> bool;
@@ -211,7 +211,7 @@ impl Heard for Unbuffered {
 
 enum Next {
     Line(String),
-    /// It is the deadline, and nothing came.
+    /// The deadline has come, and no line.
     Over,
 }
 

@@ -25,6 +25,7 @@ mod moving;
 mod postgres;
 mod records;
 mod relational;
+mod silence;
 mod sqlite;
 pub mod writer;
 

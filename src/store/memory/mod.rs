@@ -27,12 +27,12 @@ mod state;
 mod table_rows;
 mod upkeep;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use self::faulty::{Fault, Faulty};
 use self::state::{Life, State};
+use super::silence::Watch;
 use super::{Applied, Duty, Master, Member, Membership, News, Recovered, Store, StoreError, Tenure};
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Change, Op};
@@ -48,8 +48,7 @@ pub struct MemoryStore {
     generation: Option<Generation>,
     /// When this member renewed last.
     renewed: Mono,
-    /// Beats of the others, and since when each is the same.
-    beats: BTreeMap<i64, (u64, Mono)>,
+    watch: Watch,
 }
 
 impl MemoryStore {
@@ -104,7 +103,7 @@ impl Store for MemoryStore {
         };
         drop(state);
         self.generation = Some(Generation(number));
-        self.beats.clear();
+        self.watch.forget_all();
         let (generation, first_worker) = (Generation(number), WorkerId(first_worker));
         Ok(Membership { generation, first_worker, tenure, store: "memory".to_owned() })
     }
@@ -119,7 +118,7 @@ impl Store for MemoryStore {
         drop(state);
         if now.since(std::mem::replace(&mut self.renewed, now)) >= lease {
             // A member that was away itself has not seen whether the others were.
-            self.beats.clear();
+            self.watch.forget_all();
         }
         Ok(())
     }
@@ -138,16 +137,12 @@ impl Store for MemoryStore {
         let ours = self.generation.map_or(i64::MAX, |ours| ours.0);
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let is_other = |number: i64| number < ours || (state.lease.is_some() && number > ours);
-        let is_away = state.lease.is_some_and(|lease| now.since(self.renewed) >= lease);
         let mut dead = Vec::new();
         for (&number, life) in state.lives.iter().filter(|(number, life)| is_other(**number) && life.ended_at.is_none())
         {
-            let (beat, since) = self.beats.entry(number).or_insert((life.beat, now));
-            if *beat != life.beat || is_away {
-                (*beat, *since) = (life.beat, now);
-            }
-            if state.lease.is_none_or(|lease| now.since(*since) >= lease) {
-                dead.push(Member { generation: Generation(number), master: life.master.clone() });
+            let of = (Generation(number), life.beat);
+            if state.lease.is_none_or(|lease| self.watch.is_silent(of, lease, self.renewed, now)) {
+                dead.push(Member { generation: of.0, master: life.master.clone() });
             }
         }
         Ok(dead)
@@ -156,7 +151,7 @@ impl Store for MemoryStore {
     fn recover(&mut self, dead: Generation, at: UnixMicros) -> Result<Recovered, StoreError> {
         let mut state = self.state();
         let ours = self.ours(&state)?;
-        let seen = self.beats.get(&dead.0).map(|(beat, _)| *beat);
+        let seen = self.watch.seen(dead);
         let is_dead = match state.lease {
             Some(_) => state.lives.get(&dead.0).is_some_and(|life| life.ended_at.is_none() && Some(life.beat) == seen),
             None => dead < ours,

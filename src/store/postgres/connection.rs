@@ -156,7 +156,7 @@ impl Connection {
         let mut client = self.client.borrow_mut();
         let mut notices = client.notifications();
         let heard = notices.timeout_iter(within).next().map_err(|e| wrap(e, "LISTEN"))?.is_some();
-        // What came with it is told with it.
+        // Notices that came with the first are told with that.
         while heard && notices.iter().next().map_err(|e| wrap(e, "LISTEN"))?.is_some() {}
         Ok(heard)
     }
@@ -234,7 +234,7 @@ impl Rows {
     }
 }
 
-/// One of them.
+/// A row that a server has sent.
 pub(in crate::store) struct Row {
     names: Names,
     values: Vec<Value>,

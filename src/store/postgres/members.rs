@@ -40,8 +40,8 @@ const BEAT_DELETE: &str = "DELETE FROM beats WHERE generation = ?1";
 const RENEW: &str = "UPDATE beats SET beat = beat + 1, at = clock_timestamp() WHERE generation = ?1 AND EXISTS \
      (SELECT 1 FROM generations WHERE generation = ?1 AND ended_at IS NULL AND taken = 0)";
 /// `generations_living`, then `beats.generation`.
-const OTHERS: &str = "SELECT g.generation, g.pid, g.pid_start, g.boot_id, g.cookie, g.version, g.host, b.beat, g.taken, g.place \
-     FROM generations g CROSS JOIN beats b ON b.generation = g.generation WHERE g.ended_at IS NULL AND g.generation <> ?1 \
+const OTHERS: &str = "SELECT g.generation, g.pid, g.pid_start, g.boot_id, g.cookie, g.version, g.host, b.beat, g.taken, g.place, \
+     g.lease_us FROM generations g CROSS JOIN beats b ON b.generation = g.generation WHERE g.ended_at IS NULL AND g.generation <> ?1 \
      ORDER BY g.generation";
 /// `generations_living`, `beats.generation`, `workers_living` and the few rows of `running`; when somebody asks.
 const HOSTS: &str = "SELECT g.generation, g.host, g.pid, g.version, g.started_at, g.taken, g.lease_us, \
@@ -64,14 +64,16 @@ const LEAD: &str = "INSERT INTO duties (duty, generation) VALUES (?1, ?2) ON CON
 /// Another member, as it is on record.
 pub(super) struct Other {
     pub(super) member: Member,
-    pub(super) beat: i64,
+    pub(super) beat: u64,
+    /// Its own, which its guardian goes by.
+    pub(super) lease: Duration,
     /// Somebody has begun to take over from it.
     pub(super) is_taken: bool,
     /// See [`super::PostgresStore::place`].
     pub(super) place: String,
 }
 
-/// What there is when a transaction of this generation begins.
+/// The state in which a transaction of this generation begins.
 pub(super) fn found(conn: Conn<'_>, ours: i64) -> Result<Found> {
     conn.prepare_cached(FOUND)?.query_row([ours], |row| {
         Ok(Found { batch: row.get(0)?, last: row.get(1)?, run_high: row.get(2)?, others: row.get(3)? })
@@ -130,7 +132,9 @@ pub(super) fn others(conn: Conn<'_>, ours: Generation) -> Result<Vec<Other>> {
             host: row.get(6)?,
         };
         let member = Member { generation: Generation(row.get(0)?), master };
-        Ok(Other { member, beat: row.get(7)?, is_taken: row.get(8)?, place: row.get(9)? })
+        let lease = Duration::from_micros(row.get::<_, i64>(10)?.unsigned_abs());
+        let beat = row.get::<_, i64>(7)?.unsigned_abs();
+        Ok(Other { member, beat, lease, is_taken: row.get(8)?, place: row.get(9)? })
     };
     conn.prepare_cached(OTHERS)?.query_map([ours.0], read)?.collect()
 }
@@ -160,8 +164,8 @@ pub(in crate::store) fn hosts(conn: Conn<'_>) -> Result<Vec<HostRecord>> {
 }
 
 /// Begins to take over from a member that has not renewed since this beat; 0: it has.
-pub(super) fn take(conn: Conn<'_>, dead: Generation, beat: i64) -> Result<usize> {
-    conn.prepare_cached(TAKE)?.execute((dead.0, beat))
+pub(super) fn take(conn: Conn<'_>, dead: Generation, beat: u64) -> Result<usize> {
+    conn.prepare_cached(TAKE)?.execute((dead.0, beat as i64))
 }
 
 /// Whether a member has a duty, which it takes if nobody else has.

@@ -29,7 +29,6 @@ mod statement_tests;
 mod transaction;
 mod value;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -48,7 +47,9 @@ use super::relational::conn::Conn;
 use super::relational::names::Names;
 use super::relational::run_index::Blocks;
 use super::relational::{bulk, sql, totals};
+use super::silence::Watch;
 use super::{Applied, Duty, Master, Member, Membership, News, Recovered, Store, StoreError};
+use crate::clock;
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Change, Op};
 use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
@@ -66,14 +67,13 @@ pub(super) struct PostgresStore {
     broken: bool,
     /// Results computed before the commit that failed.
     pending: Option<(u64, Applied)>,
-    /// What stands in the file of its path on this host, whose lock it holds; empty where it holds none.
+    /// Contents of the file of its path on this host, whose lock it holds; empty where it holds none.
     place: String,
     /// Which boot of this host that is.
     boot: String,
-    /// What the thread knows that says that this member lives.
+    /// Shared with the thread that says that this member lives.
     pulse: Arc<Shared>,
-    /// Beats of the others, and since when each is the same.
-    beats: BTreeMap<i64, (i64, Mono)>,
+    watch: Watch,
     /// The last news that was heard.
     heard: i64,
     /// The transaction tells others something.
@@ -100,7 +100,7 @@ impl PostgresStore {
             place: String::new(),
             boot: String::new(),
             pulse: Arc::default(),
-            beats: BTreeMap::new(),
+            watch: Watch::default(),
             heard: 0,
             has_told: false,
         };
@@ -136,6 +136,7 @@ impl Store for PostgresStore {
     fn join(&mut self, master: &Master, at: UnixMicros) -> Result<Membership, StoreError> {
         let (lease, place) = (self.server.lease, self.place.clone());
         self.boot.clone_from(&master.boot_id);
+        let began = clock::boot_micros();
         // Not as the member that this may have been.
         self.generation = None;
         let membership = self.transaction(
@@ -149,10 +150,12 @@ impl Store for PostgresStore {
         )?;
         self.commit()?;
         self.generation = Some(membership.generation);
+        // From the begin on, as others watch from the begin on.
+        self.pulse.hold_until(began, lease);
         self.pulse.generation.store(membership.generation.0, Ordering::Release);
         self.high.worker = membership.first_worker.0 - 1;
         self.pending = None;
-        self.beats.clear();
+        self.watch.forget_all();
         self.heard = self.read(news::last)?;
         Ok(membership)
     }
@@ -180,20 +183,18 @@ impl Store for PostgresStore {
         let others = self.read(|conn| members::others(conn, ours))?;
         // A member that was away itself has not seen whether the others were.
         if self.pulse.was_away.swap(false, Ordering::AcqRel) {
-            self.beats.clear();
+            self.watch.forget_all();
         }
-        let is_away = now.since(Mono(self.pulse.renewed.load(Ordering::Acquire))) >= self.server.lease;
+        let renewed = Mono(self.pulse.renewed.load(Ordering::Acquire));
         let mut dead = Vec::new();
         for other in others {
-            let (beat, since) = self.beats.entry(other.member.generation.0).or_insert((other.beat, now));
-            if *beat != other.beat || is_away {
-                (*beat, *since) = (other.beat, now);
-            }
-            // Its place is ours: it cannot hold it any more.
+            let of = (other.member.generation, other.beat);
+            let is_silent = self.watch.is_silent(of, other.lease, renewed, now);
+            // We hold the place of this one, which cannot hold it any more.
             let is_here =
                 !self.place.is_empty() && other.place == self.place && other.member.master.boot_id == self.boot;
             let is_before = other.member.generation < ours;
-            if other.is_taken || is_here && is_before || now.since(*since) >= self.server.lease {
+            if other.is_taken || is_here && is_before || is_silent {
                 dead.push(other.member);
             }
         }
@@ -202,7 +203,7 @@ impl Store for PostgresStore {
 
     fn recover(&mut self, dead: Generation, at: UnixMicros) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered::default();
-        let Some(&(beat, _)) = self.beats.get(&dead.0) else { return Ok(recovered) };
+        let Some(beat) = self.watch.seen(dead) else { return Ok(recovered) };
         if self.step(at, |batch| members::take(batch.conn, dead, beat))? == 0 {
             return Ok(recovered);
         }
@@ -216,7 +217,7 @@ impl Store for PostgresStore {
         while self.step(at, |batch| batch.end_left(dead, dead))? > 0 {}
         while self.step(at, |batch| batch.count_left(dead.0, dead.0))? > 0 {}
         self.step(at, |batch| members::end(batch.conn, dead.0, at))?;
-        self.beats.remove(&dead.0);
+        self.watch.forget(dead);
         Ok(recovered)
     }
 
@@ -229,10 +230,9 @@ impl Store for PostgresStore {
             let from_it = self.recover(generation, at)?.released;
             let Master { host, pid, .. } = master;
             log::warn!(
-                "the master on `{host}` (process {pid}, generation {}) has said nothing for {} s: taken over, {from_it} of its \
+                "the master on `{host}` (process {pid}, generation {}) says nothing any more: taken over, {from_it} of its \
                  jobs are ready again",
-                generation.0,
-                self.server.lease.as_secs()
+                generation.0
             );
             changed |= from_it > 0;
         }

@@ -1,4 +1,4 @@
-//! What members tell each other: one row per batch that changes something others wait for, with who is meant and what it is.
+//! News of members for each other: one row per batch that changes something others wait for, with who is meant and what it is.
 //!
 //! Invariants: rows are numbered in the order of commits, as one transaction writes at a time; a member reads each once, and
 //! where rows that it has not read are gone, anything may have changed.
@@ -87,7 +87,7 @@ fn add(conn: Conn<'_>, by: i64, member: Option<i64>, what: &What) -> Result<i64>
     conn.prepare_cached(ADD)?.query_row((by, member, text), |row| row.get(0))
 }
 
-/// What others have told this member since row `heard`, and the row up to which that goes.
+/// News of others for this member since row `heard`, and the row up to which that goes.
 pub(super) fn since(conn: Conn<'_>, ours: Generation, heard: i64) -> Result<(News, i64)> {
     let (mut news, mut at) = (News::default(), heard);
     let mut since = conn.prepare_cached(SINCE)?;

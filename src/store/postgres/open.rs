@@ -24,7 +24,7 @@ const SCHEMA: i64 = 1;
 /// Where the number would be, of a store that is being moved, or was.
 const CLOSED: i64 = -1;
 const TABLES: &str = include_str!("../../../migrations/postgres/0001_store.sql");
-/// What every session is told: plans follow the order in which a statement is written, along keys, and do not depend on
+/// Settings of every session: plans follow the order in which a statement is written, along keys, and do not depend on
 /// statistics, which are never right for tables whose rows come and go.
 const SESSION: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
      SET enable_bitmapscan = off; SET join_collapse_limit = 1; SET from_collapse_limit = 1; \
@@ -180,7 +180,7 @@ impl Server {
         Ok(conn)
     }
 
-    /// What becomes of a push that was acknowledged, and whether that is less than one would think.
+    /// The fate of a push that was acknowledged, and whether that is less than one would think.
     pub(super) fn promise(&self, conn: &Connection) -> Result<(&'static str, bool), StoreError> {
         const SETTINGS: &str = "SELECT current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on', \
              current_setting('synchronous_commit'), current_setting('synchronous_standby_names') <> '', \

@@ -25,7 +25,7 @@ const BEATS: u32 = 6;
 /// Pause before a lost connection is made anew.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// What the thread and the store share.
+/// Facts that the thread and the store share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// The member; 0: none yet.
@@ -40,6 +40,14 @@ pub(super) struct Shared {
     pub(super) heard: AtomicI64,
     ended: AtomicBool,
     news: AtomicBool,
+}
+
+impl Shared {
+    /// The member was heard; the moment before it spoke, in microseconds of [`clock::boot_micros`]. Its workers are dead before
+    /// others may take over, also where the machine is slow to kill.
+    pub(super) fn hold_until(&self, spoke: u64, lease: Duration) {
+        self.until.store(spoke + (lease / 5 * 4).as_micros() as u64, Ordering::Release);
+    }
 }
 
 /// Tells when there may be news; ends the thread when it is dropped.
@@ -157,13 +165,11 @@ impl Turn {
             return Ok(());
         }
         let sent = clock::boot_micros();
-        // One that was taken over hears it from its next batch.
+        // A member that was taken over hears it from its next batch.
         if members::renew(Conn::Postgres(conn), ours).map_err(|e| super::error::map(&self.server.shown, &e))? {
             let before = self.shared.renewed.swap(now, Ordering::AcqRel);
-            let lease = self.server.lease.as_micros() as u64;
-            // Dead before others may take over, also where the machine is slow to kill.
-            self.shared.until.store(sent + lease / 5 * 4, Ordering::Release);
-            if before != 0 && now.saturating_sub(before) >= lease {
+            self.shared.hold_until(sent, self.server.lease);
+            if before != 0 && now.saturating_sub(before) >= self.server.lease.as_micros() as u64 {
                 self.shared.was_away.store(true, Ordering::Release);
             }
         }

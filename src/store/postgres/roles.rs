@@ -47,7 +47,7 @@ pub(in crate::store) fn as_master(url: &ServerUrl, local: &Path, holder: &Holder
     Ok(Opened { store: Box::new(store), records, changes, lock })
 }
 
-/// What stands in the file of this path, which is made if it is missing: also clients tell by it which store is meant.
+/// Contents of the file of this path, which is made if it is missing: also clients tell by it which store is meant.
 fn place(local: &Path, new: &str) -> io::Result<String> {
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(local)?;
     let mut found = String::new();

@@ -26,7 +26,7 @@ const SCRIPT: &str = r#"
 
 struct Running {
     folder: PathBuf,
-    /// Its input is open as long as we live.
+    /// The script, whose input is open as long as we live.
     _child: Mutex<Child>,
 }
 

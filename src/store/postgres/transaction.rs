@@ -11,7 +11,7 @@ use crate::store::StoreError;
 use crate::store::relational::batch::Batch;
 use crate::store::relational::conn::Conn;
 
-/// What a transaction finds when it begins.
+/// The state that a transaction finds when it begins.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Found {
     /// The last batch of this member; `None`: it is none, or was taken over.
