@@ -231,7 +231,7 @@ impl Core {
             Wait::Scaled { pools, workers, .. } => {
                 let settled = |&(id, _): &(PoolId, u32)| {
                     let Some(pool) = self.pools.get(&id) else { return true };
-                    let is_settled = !pool.dirty && self.ready_count(id) + self.finished_count(id) == pool.wanted;
+                    let is_settled = !pool.dirty && self.settled_count(id) == pool.wanted;
                     pool.gate != Gate::Open || is_settled
                 };
                 if pools.iter().all(settled) && !workers.iter().any(|&w| self.still_leaves(w)) {

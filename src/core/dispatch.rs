@@ -21,7 +21,7 @@ const CLAIM_BYTES: usize = 8 * 1024 * 1024;
 impl Core {
     /// Asks for jobs where workers can take them. Called when a batch is about to be written, after its pushes.
     pub fn claim(&mut self, out: &mut Vec<Action>) {
-        if self.phase != Phase::Running || self.is_out_of_time() {
+        if self.phase != Phase::Running || self.is_cut_off || self.is_out_of_time() {
             return;
         }
         let singles = self.pools.iter().filter(|(_, pool)| pool.single.is_some());
@@ -96,8 +96,11 @@ impl Core {
         }
     }
 
-    /// Gives claimed jobs to workers, the least loaded first.
+    /// Gives claimed jobs to workers, the least loaded first; none while others may take them over.
     pub(super) fn dispatch(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
+        if self.is_cut_off {
+            return;
+        }
         let Some(pool) = self.pools.get(&id) else { return };
         let window = pool.window();
         let waiting: Vec<ShareId> =

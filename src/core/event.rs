@@ -10,7 +10,7 @@ use crate::model::done::Reloaded;
 use crate::model::job::Progress;
 use crate::model::processor::{EndedRun, OpenRun, ProcessorRecord};
 use crate::model::service::CallLoad;
-use crate::model::worker::Exit;
+use crate::model::worker::{EndReason, Exit};
 use crate::model::{
     Answer, Claimed, JobId, JobState, LastLines, PoolName, PoolSettings, ProcessorName, ProcessorRunId, QueueName,
     QueueTotals, States, Takes, UnixMicros, Until, Wanted, WorkerId,
@@ -59,7 +59,7 @@ pub enum Event {
     /// The worker of a service that leaves has no call any more: the answer to [`super::Action::Drain`].
     Drained { worker: WorkerId },
     /// The worker of a service is to be ended: it does not answer, or is unhealthy.
-    GivenUp { worker: WorkerId, why: String },
+    GivenUp { worker: WorkerId, reason: EndReason, why: String },
     /// The worker answered a job.
     Answered {
         worker: WorkerId,
@@ -145,6 +145,8 @@ pub enum Event {
     },
     /// The answer to the question what the first job in the lane of the others is.
     FirstOther { queue: QueueName, kind: Option<Arc<str>> },
+    /// Whether the store has not heard from this master for so long that others may soon take over what it runs.
+    CutOff(bool),
     /// Queues may have ready jobs that claims written before now did not see.
     News {
         /// The queues; empty: any of them.

@@ -41,6 +41,8 @@ impl Core {
             EndReason::MaxJobs
             | EndReason::MaxTime
             | EndReason::Memory
+            | EndReason::Cpu
+            | EndReason::Unhealthy
             | EndReason::JobTimeout
             | EndReason::JobCancelled
             | EndReason::Restarted

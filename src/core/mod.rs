@@ -118,6 +118,8 @@ pub struct Core {
     /// Where each job that is at a worker is.
     holders: BTreeMap<JobId, WorkerId>,
     phase: Phase,
+    /// The store has not heard from this master for so long that others may soon take over what it runs: it begins nothing.
+    is_cut_off: bool,
     next_worker: i64,
     next_pool: u32,
     timers: Timers,
@@ -161,6 +163,7 @@ impl Core {
             workers: Workers::default(),
             holders: BTreeMap::new(),
             phase: Phase::Running,
+            is_cut_off: false,
             next_worker: next_worker.0.max(1),
             next_pool: 1,
             timers: Timers::default(),
@@ -206,7 +209,7 @@ impl Core {
             Event::Called { worker, calls } => self.called(worker, calls, now),
             Event::Load { pool, load } => self.take_load(&pool, *load),
             Event::Drained { worker } => self.drained(worker, now, out),
-            Event::GivenUp { worker, why } => self.give_up_worker(worker, why, now, out),
+            Event::GivenUp { worker, reason, why } => self.give_up_worker(worker, reason, why, now, out),
             Event::Retire { worker } => self.retire(worker, EndReason::Retired, now, out),
             Event::InputClosed { worker, read } => self.input_closed(worker, read, now, out),
             Event::Exited { worker, end } => self.exited(worker, *end, now, out),
@@ -220,6 +223,7 @@ impl Core {
             }
             Event::Sorted { queues, more } => self.sorted(&queues, more),
             Event::FirstOther { queue, kind } => self.first_other(&queue, kind),
+            Event::CutOff(is_cut_off) => self.is_cut_off = is_cut_off,
             Event::News { queues } => self.news(&queues),
             Event::Promoted { queues } => self.promoted(&queues),
             Event::ClockSet { by } => self.clock_set(by, now, out),
@@ -279,6 +283,12 @@ impl Core {
         self.answer_tickets(now.mono, out);
         self.tell_idle(out);
         self.roll_up(now, out);
+    }
+
+    /// Whether jobs are not begun, as others may soon take them over.
+    #[must_use]
+    pub const fn is_cut_off(&self) -> bool {
+        self.is_cut_off
     }
 
     /// When to call [`Core::settle`] next, if nothing happens before.

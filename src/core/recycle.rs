@@ -1,14 +1,16 @@
-//! Limits of a worker: jobs, memory, age. Reaching one marks the worker; `replace` gives it its turn.
+//! Limits of a worker: jobs, memory, CPU, age. Reaching one marks the worker; `replace` gives it its turn.
 
 use std::time::Duration;
 
 use super::worker::{Handle, Hold, Recycle, State};
 use super::{Action, Core};
 use crate::model::worker::EndReason;
-use crate::model::{Bytes, MemoryLimit, Notice, Now, PoolLimits, WorkerId};
+use crate::model::{Bytes, MemoryLimit, Mono, Notice, Now, PoolLimits, WorkerId};
 
 /// How long a worker at a limit is given no job while it waits for its turn to be replaced.
 const HELD_FOR: Duration = Duration::from_secs(1);
+/// How long a worker is over its limit of CPU before it is replaced: a start or one long job is not what the limit is for.
+const OVER_CPU_FOR: Duration = Duration::from_mins(1);
 
 impl Core {
     /// A job was answered: the worker may be free, at a limit, or done with leaving.
@@ -72,7 +74,9 @@ impl Core {
                     out.push(Action::Tell(Notice::MemoryBaseline { pool, limit, baseline_bytes: baseline }));
                 }
             }
-            over(&pool.settings.limits, worker, worker.baseline, memory).then_some(EndReason::Memory)
+            let is_busy = worker.is_over_cpu(pool.settings.limits.cpu, cpu, since, now.mono);
+            let is_large = over(&pool.settings.limits, worker, worker.baseline, memory);
+            is_large.then_some(EndReason::Memory).or(is_busy.then_some(EndReason::Cpu))
         });
         match limit_reached.flatten() {
             Some(EndReason::MemoryMax) => self.kill(id, EndReason::MemoryMax, now, out),
@@ -104,6 +108,17 @@ impl PoolLimits {
     /// Jobs of one worker before it is recycled.
     pub(super) fn own_max_jobs(&self, jitter: f64) -> Option<u64> {
         self.max_jobs.map(|jobs| ((jobs as f64 * jitter).round() as u64).max(1))
+    }
+}
+
+impl Handle {
+    /// Whether it has used more than this many CPUs for long, after it used so many per cent of one since the last sample.
+    fn is_over_cpu(&mut self, limit: Option<f64>, cpu: f64, sampled: Mono, now: Mono) -> bool {
+        if limit.is_none_or(|limit| cpu <= limit * 100.0) {
+            self.cpu_over = None;
+            return false;
+        }
+        now.since(*self.cpu_over.get_or_insert(sampled)) >= OVER_CPU_FOR
     }
 }
 

@@ -109,6 +109,7 @@ impl Core {
             peak: None,
             cpu: None,
             sampled: None,
+            cpu_over: None,
             baseline: None,
             alone: None,
             max_jobs: settings.limits.own_max_jobs(jitter),

@@ -285,8 +285,10 @@ fn give_back_cause(why: Option<EndReason>) -> Cause {
     match why {
         Some(EndReason::Restarted) => Cause::Restart,
         Some(EndReason::Scaled) => Cause::Scale,
-        Some(EndReason::MaxJobs | EndReason::MaxTime | EndReason::Memory | EndReason::Retired) => Cause::Recycle,
-        Some(EndReason::JobTimeout | EndReason::JobCancelled) => Cause::WorkerExited,
+        Some(EndReason::MaxJobs | EndReason::MaxTime | EndReason::Memory | EndReason::Cpu | EndReason::Retired) => {
+            Cause::Recycle
+        }
+        Some(EndReason::JobTimeout | EndReason::JobCancelled | EndReason::Unhealthy) => Cause::WorkerExited,
         Some(EndReason::MemoryMax) => Cause::Memory,
         Some(EndReason::Protocol) => Cause::Protocol,
         Some(EndReason::MasterLost) => Cause::MasterLost,

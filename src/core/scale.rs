@@ -357,6 +357,16 @@ impl Core {
         pool.slots.values().filter(ready).count() as u32
     }
 
+    /// Slots that are as they are wanted: filled, over, or with a worker that follows one that has reached a limit. Where
+    /// workers are replaced all the time they may never be ready all at once.
+    pub(super) fn settled_count(&self, id: PoolId) -> u32 {
+        let Some(pool) = self.pools.get(&id) else { return 0 };
+        let is_ready = |e: &SlotEntry| e.state.current().is_some_and(|w| self.workers[w].is_ready());
+        let is_renewed =
+            |e: &SlotEntry| e.backoff.deaths == 0 && e.history.last_exit.is_some_and(|(why, _)| why.is_limit());
+        pool.slots.values().filter(|e| e.state.is_finished() || is_ready(e) || is_renewed(e)).count() as u32
+    }
+
     pub(super) fn counts(&self, pools: &[(PoolId, u32)], released: u64) -> Scaled {
         let count = |&(id, was): &(PoolId, u32)| {
             let pool = self.pools.get(&id)?;

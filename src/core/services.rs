@@ -68,8 +68,15 @@ impl Core {
     }
 
     /// The gateway has no use for the worker any more: it does not answer, or is unhealthy.
-    pub(super) fn give_up_worker(&mut self, id: WorkerId, why: String, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn give_up_worker(
+        &mut self,
+        id: WorkerId,
+        reason: EndReason,
+        why: String,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         self.change(id, |worker, _| worker.given_up = Some(why.into()));
-        self.retire(id, EndReason::JobTimeout, now, out);
+        self.retire(id, reason, now, out);
     }
 }

@@ -168,6 +168,8 @@ pub struct Handle {
     pub cpu: Option<f64>,
     /// When that was.
     pub(super) sampled: Option<Mono>,
+    /// Since when every sample of its CPU was over the limit.
+    pub(super) cpu_over: Option<Mono>,
     /// With descendants, after its first finished job, in bytes.
     pub baseline: Option<u64>,
     /// Without descendants: after its first finished job, and at its last answer, in bytes.

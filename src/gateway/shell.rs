@@ -24,8 +24,9 @@ use super::workers::Worker;
 use crate::clock::Clock;
 use crate::core::calls::{Call, CallAction, CallEvent, CallId, Calls};
 use crate::model::call_log::{CallFailure, CallSpan, LoggedCall};
-use crate::model::service::{Body, CallError, Health, ServiceSettings};
+use crate::model::service::{Body, CallError, Health, ServiceSettings, code};
 use crate::model::trace::Spans;
+use crate::model::worker::EndReason;
 use crate::model::{Mono, Now, PoolName, TraceContext, WorkerId};
 use crate::wire::gateway::FromGateway;
 
@@ -198,9 +199,12 @@ impl Shell {
 
     /// Forgets a call that nobody waits for any more.
     pub(super) fn left(&self, id: CallId) {
-        if self.waiting.borrow_mut().remove(&id).is_some() {
-            self.feed(CallEvent::Left(id));
+        let Some(waiting) = self.waiting.borrow_mut().remove(&id) else { return };
+        if let Some(span) = waiting.span {
+            let message = String::from("the caller has left");
+            self.end_span(*span, &Err(CallError { code: code::CALLER_LEFT, message, data: None }));
         }
+        self.feed(CallEvent::Left(id));
     }
 
     /// Forgets calls of one request.
@@ -327,7 +331,10 @@ impl Shell {
                     worker.drained();
                 }
             }
-            CallAction::Replace { worker, why } => self.channel.say(&FromGateway::Replace { worker, why }),
+            CallAction::Replace { worker, why } => {
+                let reason = EndReason::JobTimeout;
+                self.channel.say(&FromGateway::Replace { worker, reason, why });
+            }
             CallAction::Log(call) => {
                 self.logged.borrow_mut().push(LoggedCall { at: self.now().wall, call: *call });
             }

@@ -9,7 +9,7 @@ use super::Master;
 use super::sources::Source;
 use super::timers::Timer;
 use crate::core::Event;
-use crate::model::problem::Topic;
+use crate::model::problem::{CUT_OFF, Topic};
 use crate::model::processor::OpenRun;
 use crate::model::{Mono, Now};
 use crate::process::machine::Gauge;
@@ -71,6 +71,15 @@ impl Master {
             let trouble = self.hold.trouble_with_log();
             self.problem_if(Topic::Log, trouble);
             self.batches.check();
+        }
+    }
+
+    /// Begins no job while others may take over what this master runs, though it has been claimed long ago.
+    pub(super) fn heed_lease(&mut self) {
+        let is_cut_off = self.hold.is_cut_off();
+        if is_cut_off != self.core.is_cut_off() {
+            self.feed(Event::CutOff(is_cut_off));
+            self.problem_if(Topic::Lease, is_cut_off.then(|| CUT_OFF.to_owned()));
         }
     }
 

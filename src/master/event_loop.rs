@@ -78,6 +78,8 @@ impl Master {
 
     /// Takes in what has come: from workers, clients, threads, signals, and who has exited.
     fn hear(&mut self, events: &Events) {
+        // First: whatever comes now may lead to a job.
+        self.heed_lease();
         let (mut listener, mut gateway) = (false, self.gateway.has_more());
         for event in events {
             match Source::of(event.token()) {

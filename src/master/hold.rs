@@ -42,6 +42,11 @@ impl Hold {
         self.changes.lease_until()
     }
 
+    /// Whether others may soon take over what this master runs; see [`Changes::is_cut_off`].
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.changes.is_cut_off()
+    }
+
     /// Takes in what the kernel tells of changes.
     pub(super) fn hear(&mut self) {
         self.changes.hear();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::PoolKind;
 use super::autoscale::{Budget, Step};
 use super::key::Key;
-use super::key::Kind::{Count, Memory, Size, Span};
+use super::key::Kind::{Count, Memory, Share, Size, Span};
 use super::units::{self, LONGEST};
 
 /// The most workers of one pool.
@@ -19,6 +19,8 @@ pub const MOST_WORKERS: u32 = 10_000;
 pub const LEAST_MEMORY: u64 = 1 << 20;
 /// A wait before a retry is never longer than this, so a first wait must not be either.
 const LONGEST_BACKOFF: Duration = Duration::from_hours(1);
+/// The most CPUs that a limit may name.
+const MOST_CPUS: f64 = 1024.0;
 const A_MILLISECOND: Duration = Duration::from_millis(1);
 
 /// The soft memory limit of a worker, its descendants counted in.
@@ -86,6 +88,8 @@ limits! {
     memory: Option<MemoryLimit> = Memory, or("off");
     /// Hard limit: the worker is killed.
     memory_max: Option<Bytes> = Size(LEAST_MEMORY), or("off");
+    /// CPUs, such as 0.9: a worker that uses more for a minute is recycled after its job.
+    cpu: Option<f64> = Share(MOST_CPUS), or("off");
     /// Jobs after which a worker is recycled.
     max_jobs: Option<u64> = Count(1, i64::MAX), or("off"), of_jobs(), varied();
     /// Age at which a worker is recycled.

@@ -22,6 +22,8 @@ pub enum Topic {
     Guardian,
     /// Hooks fail, or are not started.
     Hooks,
+    /// The store does not hear from this master.
+    Lease,
     /// Leftovers of a worker cannot be ended.
     Leftovers,
     /// The write-ahead log is too large.
@@ -51,6 +53,10 @@ pub enum Topic {
 /// `/proc` hides processes.
 pub const HIDDEN_PROCESSES: &str = "`/proc` hides the processes of other users (`hidepid`): what a job leaves as another \
     user's is known only as a child of this master, and not by the next one";
+
+/// The lease of this master is running out.
+pub const CUT_OFF: &str = "the store has not heard from this master for some time: no job is begun until it does, and if the \
+    lease ends first, the workers are killed and others take their jobs over";
 
 /// Not all workers can have their files open.
 #[must_use]

@@ -90,11 +90,15 @@ pub enum EndReason {
     /// Could not be spawned.
     SpawnFailed,
     MasterLost,
+    /// Used more than `cpu` for long.
+    Cpu,
+    /// The gateway had no more use for it: it did not say that it is well, closed its output, or stopped in the middle.
+    Unhealthy,
 }
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Exited,
         Self::Retired,
         Self::Scaled,
@@ -110,6 +114,8 @@ impl EndReason {
         Self::Protocol,
         Self::SpawnFailed,
         Self::MasterLost,
+        Self::Cpu,
+        Self::Unhealthy,
     ];
 
     /// Whether it ended unasked, through a fault of its own.
@@ -121,7 +127,7 @@ impl EndReason {
     /// Whether it was replaced because it reached a limit.
     #[must_use]
     pub const fn is_limit(self) -> bool {
-        matches!(self, Self::MaxJobs | Self::MaxTime | Self::Memory)
+        matches!(self, Self::MaxJobs | Self::MaxTime | Self::Memory | Self::Cpu)
     }
 
     /// The word used in JSON and tables.
@@ -143,6 +149,8 @@ impl EndReason {
             Self::Protocol => "protocol",
             Self::SpawnFailed => "spawn_failed",
             Self::MasterLost => "master_lost",
+            Self::Cpu => "cpu",
+            Self::Unhealthy => "unhealthy",
         }
     }
 }

@@ -137,8 +137,18 @@ pub fn moment(t: UnixMicros) -> String {
 /// `config show` and in the status document.
 #[must_use]
 pub fn limits(all: &BTreeMap<String, String>) -> String {
-    let order =
-        ["autoscale", "memory", "memory_max", "max_jobs", "max_time", "timeout", "max_attempts", "backoff", "grace"];
+    let order = [
+        "autoscale",
+        "memory",
+        "memory_max",
+        "cpu",
+        "max_jobs",
+        "max_time",
+        "timeout",
+        "max_attempts",
+        "backoff",
+        "grace",
+    ];
     let shown = order.iter().filter_map(|name| all.get(*name).map(|value| format!("{name} {value}")));
     shown.collect::<Vec<_>>().join(", ")
 }

@@ -70,6 +70,15 @@ impl Changes {
         }
     }
 
+    /// Whether the store has not heard from this master for so long that it is to begin no job: others may take over soon.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        match &self.0 {
+            Of::File(_) => false,
+            Of::Server(pulse) => pulse.is_cut_off(),
+        }
+    }
+
     /// The size of the log of a file in whole units of too much, if it is too large.
     pub fn oversized_log(&mut self) -> Option<u64> {
         match &mut self.0 {

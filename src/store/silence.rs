@@ -9,6 +9,17 @@ use std::time::Duration;
 
 use crate::model::{Generation, Mono};
 
+/// Until when a member that was heard may have workers, on a clock that runs while the machine sleeps; `spoke`: the moment
+/// before it did. They are dead before others may take over, also where the machine is slow to kill.
+pub(super) const fn workers_until(spoke: u64, lease: Duration) -> u64 {
+    spoke + lease.as_micros() as u64 / 5 * 4
+}
+
+/// Until when it may begin jobs, likewise: one that is begun later would soon be killed.
+pub(super) const fn begin_until(spoke: u64, lease: Duration) -> u64 {
+    spoke + lease.as_micros() as u64 / 5 * 2
+}
+
 /// Beats of the others, and since when each is the same.
 #[derive(Debug, Default)]
 pub(super) struct Watch(BTreeMap<Generation, (u64, Mono)>);

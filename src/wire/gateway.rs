@@ -16,6 +16,7 @@ use crate::model::call_log::{CallSpan, LoggedCall};
 pub use crate::model::service::Framing;
 use crate::model::service::{CallLoad, Declared, ServiceSettings};
 use crate::model::table::TableRow;
+use crate::model::worker::EndReason;
 use crate::model::{PoolName, Slot, WorkerId};
 
 /// The hidden verb by which the master starts the gateway; its number, from 1, follows.
@@ -129,6 +130,7 @@ pub enum FromGateway {
     /// The worker is to be ended: a call has timed out, it is unhealthy, or a request stopped half-way in its pipe.
     Replace {
         worker: WorkerId,
+        reason: EndReason,
         why: String,
     },
     /// Something is wrong with what a worker says, and people are to know.

@@ -199,7 +199,7 @@ fn a_whole_request_of_many_bytes_leaves_no_mark() {
     rig.last = WorkerId(4096);
     let next = rig.python("calc", &declared(), None);
     rig.hear(|said| match said {
-        FromGateway::Replace { worker, why } => panic!("{worker}: {why}"),
+        FromGateway::Replace { worker, why, .. } => panic!("{worker}: {why}"),
         FromGateway::Ready { worker, .. } if *worker == next => Some(()),
         _ => None,
     });

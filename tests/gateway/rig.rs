@@ -259,7 +259,7 @@ impl Rig {
     #[track_caller]
     pub(crate) fn replaced(&mut self, id: WorkerId) -> String {
         self.hear(|said| match said {
-            FromGateway::Replace { worker, why } if *worker == id => Some(why.clone()),
+            FromGateway::Replace { worker, why, .. } if *worker == id => Some(why.clone()),
             _ => None,
         })
     }

@@ -1,8 +1,11 @@
 //! Two hosts: they share the jobs, and what one of them held goes on at the other when it is gone.
 
+use std::path::Path;
+
 use nix::sys::signal::Signal;
 
 use super::server::new_url;
+use super::way::Way;
 use super::{Host, eventually};
 
 /// Two hosts of one store, where a host that is silent is dead after five seconds.
@@ -101,4 +104,58 @@ fn the_workers_of_a_host_that_stands_still_are_dead_before_its_jobs_run_elsewher
     a.master = None;
     let said = std::fs::read_to_string(a.log()).unwrap();
     assert!(said.contains("another master has taken over this store"), "{said}");
+}
+
+#[test]
+fn a_host_that_is_cut_off_begins_none_of_the_jobs_that_it_has_claimed_ahead() {
+    const JOBS: usize = 12;
+    let url = format!("{}&lease=5s", new_url());
+    let way = Way::to(&url);
+    let (mut a, mut b) = (Host::new(&way.url), Host::new(&url));
+    let folder = tempfile::tempdir().unwrap();
+    let file_of = |job: usize| folder.path().join(format!("alive-{job}"));
+    let script = |job| {
+        format!(
+            "echo $HOME >> {}; while :; do echo $$ >> {}; sleep 0.02; done",
+            folder.path().join("hosts").display(),
+            file_of(job).display()
+        )
+    };
+    let command = |argv: &[&str]| format!("{}\n", serde_json::json!({"type": "exec", "args": {"argv": argv}}));
+    // A host that has done many short jobs claims some ahead.
+    let mut jobs = command(&["true"]).repeat(200);
+    jobs.extend((0..JOBS).map(|job| command(&["sh", "-c", &script(job)])));
+    let file = folder.path().join("jobs.jsonl");
+    std::fs::write(&file, jobs).unwrap();
+    b.ok(&["push", "--jsonl", "--file", file.to_str().unwrap()]);
+    a.start(&["--workers=3", "--prefetch=1"]);
+    eventually("a long one runs", || (0..JOBS).any(|job| file_of(job).exists()));
+    let host = |host: &Host, at: usize| host.json(&["status", "--json"])["hosts"][at].clone();
+    assert!(host(&a, 0)["busy"].as_u64() > Some(3), "none was claimed ahead: {}", host(&a, 0));
+    b.start(&["--workers=12"]);
+    way.cut(true);
+    let by_a = || {
+        let hosts = std::fs::read_to_string(folder.path().join("hosts")).unwrap();
+        hosts.lines().filter(|home| Path::new(home) == a.home.path()).count()
+    };
+    let before = by_a();
+    let says = || std::fs::read_to_string(a.log()).unwrap().contains("no job is begun until it does");
+    eventually("the host says that it is cut off", says);
+    eventually("the others run at the other host", || b.json(&["status", "--json"])["queues"][0]["running"] == JOBS);
+    let told = |job| -> Vec<String> {
+        std::fs::read_to_string(file_of(job)).unwrap_or_default().lines().map(str::to_owned).collect()
+    };
+    let of_b = |job: usize| move |_: &Host| told(job).len();
+    eventually("all of them have said so", || (0..JOBS).all(|job| of_b(job)(&b) > 0));
+    let runs = |job: usize| {
+        let mut runs = told(job);
+        runs.dedup();
+        runs
+    };
+    assert_eq!(by_a(), before, "begun at a host that is cut off");
+    for runs in (0..JOBS).map(runs) {
+        let pids: std::collections::BTreeSet<_> = runs.iter().collect();
+        assert_eq!(pids.len(), runs.len(), "two runs of a job at the same time");
+    }
+    way.cut(false);
 }

@@ -9,6 +9,7 @@ mod one_host;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;
+mod way;
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

@@ -83,6 +83,7 @@ fn the_options_of_the_manual_are_there() {
                 "--max-jobs",
                 "--memory",
                 "--memory-max",
+                "--cpu",
                 "--max-time",
                 "--timeout",
                 "--grace",

@@ -13,7 +13,7 @@ use crate::config::{Durability, Flags, check_limit};
 type LimitFlag = (&'static str, &'static str, &'static str, &'static str);
 
 /// In the order of the help. One without a rest is left out of the short help.
-const LIMIT_FLAGS: [LimitFlag; 11] = [
+const LIMIT_FLAGS: [LimitFlag; 12] = [
     (
         "autoscale",
         "MIN..MAX",
@@ -30,6 +30,7 @@ const LIMIT_FLAGS: [LimitFlag; 11] = [
         "After its job, its children counted in: `256M`, or `+128M` for growth since its first job.",
     ),
     ("memory_max", "SIZE", "Kill a worker above this memory at once, its children counted in [default: off]", ""),
+    ("cpu", "CPUS", "Replace a worker that uses more than this for a minute, such as `0.9` [default: off]", ""),
     ("max_time", "DURATION", "Replace a worker after this time, ± 10 %, such as `30m` [default: 1h]", ""),
     (
         "timeout",

@@ -48,6 +48,8 @@ fn values_have_units_and_ranges() {
         "+128M",
         "--memory-max",
         "1G",
+        "--cpu",
+        "1.5",
         "--max-time",
         "30m",
         "--timeout=90s",
@@ -68,6 +70,7 @@ fn values_have_units_and_ranges() {
     let home = [("HOME", "/home/me")].into_iter().collect();
     let Config { defaults: limits, durability, .. } = Config::load(&flags, &home, None).expect("it is valid").config;
     assert_eq!((limits.memory, limits.memory_max), (Some(MemoryLimit::Growth(128 << 20)), Some(Bytes(1 << 30))));
+    assert_eq!(limits.cpu, Some(1.5));
     assert_eq!((limits.max_time, limits.grace), (Some(Duration::from_mins(30)), Duration::ZERO));
     assert_eq!((limits.timeout, limits.backoff), (Duration::from_secs(90), Duration::from_millis(500)));
     assert_eq!((limits.prefetch, durability), (Prefetch::Fixed(8), Durability::Process));

@@ -9,7 +9,7 @@ use crate::core::{End, Event, Signal};
 use crate::model::Detail;
 use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
 use crate::model::job::Progress;
-use crate::model::worker::Exit;
+use crate::model::worker::{EndReason, Exit};
 use crate::model::{Answer, LastLines, Retry, RunError};
 use crate::model::{Claimed, PoolKind, Takes, WorkerId};
 
@@ -162,7 +162,7 @@ impl World {
             let event = if self.chance.often(500) {
                 Event::Refused { worker: id, why: String::from("another version") }
             } else {
-                Event::GivenUp { worker: id, why: String::from("no answer") }
+                Event::GivenUp { worker: id, reason: EndReason::Unhealthy, why: String::from("no answer") }
             };
             self.later(wait, Happening::Deliver(Box::new(event)));
         }

@@ -225,3 +225,29 @@ fn the_store_is_told_who_works_on_a_job_when_it_begins_not_when_it_is_sent() {
     bench.event(Event::Ready { worker: WorkerId(1), concurrency: 2, types: None });
     assert_eq!(told(&mut bench), [(3, 1)]);
 }
+
+#[test]
+fn jobs_that_others_may_take_over_soon_are_not_begun() {
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Fixed(1));
+    bench.jobs(1);
+    bench.said();
+    bench.event(Event::CutOff(true));
+    bench.core.claim(&mut bench.out);
+    bench.says(&[]);
+    bench.event(Event::CutOff(false));
+    // Claimed while all was well, and it comes back when it is not.
+    bench.answer(1, 1, well());
+    bench.core.claim(&mut bench.out);
+    let claim = bench.out.iter().find_map(|action| match action {
+        Action::Write(_, Tag::Claim { pool, share, asked, news }) => Some((*pool, *share, *asked, *news)),
+        _ => None,
+    });
+    let (pool, share, asked, news) = claim.expect("a claim");
+    bench.said();
+    bench.event(Event::CutOff(true));
+    let (jobs, held) = (vec![job(2)], HeldBack::default());
+    bench.event(Event::Claimed { pool, share, asked, news, jobs, more: false, held });
+    bench.says(&[]);
+    bench.event(Event::CutOff(false));
+    bench.says(&["send job 2 to 1"]);
+}

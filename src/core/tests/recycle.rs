@@ -207,3 +207,25 @@ fn what_a_worker_kept_of_later_jobs_before_it_was_sampled_is_growth_and_no_basel
     assert!(said.contains(&"spawn 2 in 1".to_owned()), "{said:?}");
     assert!(!bench.pool().memory_limit_is_void());
 }
+
+#[test]
+fn a_worker_is_replaced_after_its_job_when_it_uses_too_much_cpu_for_a_minute() {
+    let mut bench = Bench::up(|s| (s.limits.workers, s.limits.cpu) = (4, Some(0.9)));
+    bench.jobs(1);
+    bench.said();
+    let used = |bench: &mut Bench, seconds: u64, cpu: f64| {
+        for _ in 0..seconds {
+            bench.pass(SECOND);
+            bench.event(Event::Sampled { worker: WorkerId(1), memory: 1, cpu });
+        }
+    };
+    used(&mut bench, 59, 91.0);
+    used(&mut bench, 1, 90.0);
+    used(&mut bench, 59, 400.0);
+    let state = &bench.core.worker(WorkerId(1)).unwrap().state;
+    assert!(matches!(state, State::Ready { recycle: None, .. }), "it was within its limit for a second: {state:?}");
+    used(&mut bench, 1, 400.0);
+    bench.says(&[]);
+    bench.answer(1, 1, well());
+    bench.says(&["job 1 succeeded - => succeeded 0/0/0", "close 1", "spawn 5 in 1"]);
+}

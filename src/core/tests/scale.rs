@@ -319,3 +319,19 @@ fn a_pool_that_was_spawned_is_forgotten_when_it_is_stopped_and_its_workers_are_g
     bench.says(&[&format!("ticket 1: Stopped {{ workers: 2, released: 0, {stopped}")]);
     assert_eq!(bench.core.pools().count(), 1);
 }
+
+#[test]
+fn a_worker_that_is_renewed_meanwhile_delays_no_answer() {
+    let mut bench = Bench::up(|s| (s.limits.workers, s.limits.max_jobs) = (2, Some(1)));
+    bench.jobs(1);
+    bench.answer(1, 1, well());
+    scale(&mut bench, 3);
+    let said = bench.said();
+    assert!(said.iter().any(|s| s == "spawn 3 in 1") && said.iter().any(|s| s == "spawn 4 in 3"), "{said:?}");
+    bench.spawned(4);
+    let said = bench.said();
+    assert!(
+        said.iter().any(|s| s.starts_with("ticket 1: Scaled")),
+        "the first slot waits only for its next worker: {said:?}"
+    );
+}

@@ -67,7 +67,11 @@ fn a_worker_is_replaced_after_so_many_calls() {
 fn a_worker_that_hangs_in_a_call_is_not_given_the_grace_to_read_on() {
     let mut bench = Bench::up(service);
     bench.event(Event::Called { worker: WorkerId(1), calls: 1 });
-    bench.event(Event::GivenUp { worker: WorkerId(1), why: String::from("it did not answer") });
+    bench.event(Event::GivenUp {
+        worker: WorkerId(1),
+        reason: EndReason::JobTimeout,
+        why: String::from("it did not answer"),
+    });
     bench.says(&["drain 1 job_timeout", "spawn 2 in 1"]);
     drained(&mut bench, 1);
     bench.says(&["close 1", "TERM 1"]);
@@ -77,7 +81,11 @@ fn a_worker_that_hangs_in_a_call_is_not_given_the_grace_to_read_on() {
 fn people_are_told_why_a_worker_is_replaced() {
     let mut bench = Bench::up(service);
     bench.event(Event::Called { worker: WorkerId(1), calls: 3 });
-    bench.event(Event::GivenUp { worker: WorkerId(1), why: String::from("it did not answer `health` within 5 s") });
+    bench.event(Event::GivenUp {
+        worker: WorkerId(1),
+        reason: EndReason::Unhealthy,
+        why: String::from("it did not answer `health` within 5 s"),
+    });
     bench.exit(1, Exit::Code(0), 0);
     let told = bench.out.iter().find_map(|action| match action {
         Action::Tell(Notice::WorkerEnded { why, jobs_done, .. }) => Some((why.as_deref(), *jobs_done)),

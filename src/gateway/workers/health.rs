@@ -14,6 +14,7 @@ use super::super::shell::Shell;
 use super::{Open, Worker};
 use crate::model::Mono;
 use crate::model::service::{Body, CallError, Health, HealthStatus};
+use crate::model::worker::EndReason;
 use crate::wire::gateway::FromGateway;
 use crate::wire::service::{health_of, unhealthy};
 
@@ -96,7 +97,9 @@ impl Worker {
         match due {
             Due::Nothing => {}
             Due::Ask => self.ask(shell, Open::Health, "health", &json!({})),
-            Due::Replace(why) => self.channel.say(&FromGateway::Replace { worker: self.id, why }),
+            Due::Replace(why) => {
+                self.channel.say(&FromGateway::Replace { worker: self.id, reason: EndReason::Unhealthy, why });
+            }
         }
     }
 
@@ -104,7 +107,7 @@ impl Worker {
     pub(super) fn says_health(&self, shell: &Shell, answer: Result<Body, CallError>) {
         let why = self.watch.borrow_mut().hear(health_of(answer));
         if let Some(why) = why {
-            self.channel.say(&FromGateway::Replace { worker: self.id, why });
+            self.channel.say(&FromGateway::Replace { worker: self.id, reason: EndReason::Unhealthy, why });
         }
         shell.stir();
     }

@@ -31,6 +31,7 @@ use super::marks::{Mark, WORDS};
 use super::shell::Shell;
 use crate::core::calls::{Call, CallEvent};
 use crate::model::service::{Body, CallError, Declared, Health};
+use crate::model::worker::EndReason;
 use crate::model::{CancelReason, PoolName, Slot, UnixMicros, WorkerId};
 use crate::wire::gateway::FromGateway;
 use crate::wire::service::{CallLine, request as request_line};
@@ -120,7 +121,8 @@ pub(super) fn start(shell: &Rc<Shell>, who: Introduced, stdin: OwnedFd, stdout: 
     spawn_local(output::read(Rc::clone(shell), Rc::clone(&worker), stdout, is_inherited));
     shell.feed(CallEvent::Started { worker: id, pool: worker.pool.clone(), slot });
     if let Some(why) = left {
-        shell.channel.say(&FromGateway::Replace { worker: id, why: why.to_owned() });
+        let why = why.to_owned();
+        shell.channel.say(&FromGateway::Replace { worker: id, reason: EndReason::Unhealthy, why });
     } else if let Some(declared) = declared {
         worker.watch.borrow_mut().wait(shell.mono() + worker.patience(shell));
         worker.is_ready(shell, *declared);

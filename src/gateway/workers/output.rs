@@ -21,6 +21,7 @@ use super::{Open, Worker};
 use crate::core::calls::CallEvent;
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::service::{Body, CallError};
+use crate::model::worker::EndReason;
 use crate::wire::gateway::FromGateway;
 use crate::wire::lines::{Line, Lines};
 use crate::wire::service::{FromService, failed, parse};
@@ -49,7 +50,7 @@ pub(super) async fn read(shell: Rc<Shell>, worker: Rc<Worker>, mut pipe: pipe::R
     }
     if worker.ended.get().is_none() && timeout(WITHOUT_OUTPUT, worker.has_ended.notified()).await.is_err() {
         let why = "it has closed its standard output".to_owned();
-        shell.channel.say(&FromGateway::Replace { worker: worker.id, why });
+        shell.channel.say(&FromGateway::Replace { worker: worker.id, reason: EndReason::Unhealthy, why });
         worker.has_ended.notified().await;
     }
     heard.last_words(&shell, &worker, &pipe);

@@ -39,9 +39,9 @@ impl Master {
             FromGateway::Ready { worker, declared } => self.worker_declares(worker, declared),
             FromGateway::Refused { worker, why } => self.feed(Event::Refused { worker, why }),
             FromGateway::Drained { worker } => self.feed(Event::Drained { worker }),
-            FromGateway::Replace { worker, why } => {
+            FromGateway::Replace { worker, reason, why } => {
                 self.say_of_worker(worker, &format!(" is replaced: {why}"));
-                self.feed(Event::GivenUp { worker, why });
+                self.feed(Event::GivenUp { worker, reason, why });
             }
             FromGateway::Warned { worker, text } => self.say_of_worker(worker, &format!(": {text}")),
             FromGateway::Printed { worker, lines } => {

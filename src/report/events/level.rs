@@ -81,13 +81,16 @@ const fn notice_level(notice: &Notice) -> Level {
 const fn ended_level(reason: EndReason) -> Level {
     match reason {
         EndReason::Scaled | EndReason::Restarted | EndReason::Stopped | EndReason::Retired => Level::Detail,
-        EndReason::MaxJobs | EndReason::MaxTime | EndReason::Memory | EndReason::JobCancelled => Level::Normal,
+        EndReason::MaxJobs | EndReason::MaxTime | EndReason::Memory | EndReason::Cpu | EndReason::JobCancelled => {
+            Level::Normal
+        }
         EndReason::Exited
         | EndReason::MemoryMax
         | EndReason::JobTimeout
         | EndReason::ReadyTimeout
         | EndReason::Protocol
         | EndReason::SpawnFailed
+        | EndReason::Unhealthy
         | EndReason::MasterLost => Level::Problem,
     }
 }

@@ -149,6 +149,8 @@ pub const fn end_reason(reason: EndReason) -> &'static str {
         EndReason::Protocol => "broke the protocol",
         EndReason::SpawnFailed => "could not be started",
         EndReason::MasterLost => "was lost with its master",
+        EndReason::Cpu => "was recycled (cpu)",
+        EndReason::Unhealthy => "was not well",
     }
 }
 

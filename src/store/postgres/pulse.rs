@@ -15,8 +15,8 @@ use super::open::Server;
 use super::{members, news};
 use crate::clock;
 use crate::model::Generation;
-use crate::store::StoreError;
 use crate::store::relational::conn::Conn;
+use crate::store::{StoreError, silence};
 
 /// How often the news are looked at where nobody gives notice.
 const LOOK: Duration = Duration::from_secs(1);
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) renewed: AtomicU64,
     /// Until when this member may have workers, in microseconds of [`clock::boot_micros`]; 0: not yet known.
     pub(super) until: AtomicU64,
+    /// Until when it may begin jobs, likewise.
+    begin_until: AtomicU64,
     /// No beat was confirmed for a whole lease since this was looked at last.
     pub(super) was_away: AtomicBool,
     /// The news has been read up to here by the store.
@@ -43,10 +45,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// The member was heard; the moment before it spoke, in microseconds of [`clock::boot_micros`]. Its workers are dead before
-    /// others may take over, also where the machine is slow to kill.
+    /// The member was heard; the moment before it spoke, in microseconds of [`clock::boot_micros`].
     pub(super) fn hold_until(&self, spoke: u64, lease: Duration) {
-        self.until.store(spoke + (lease / 5 * 4).as_micros() as u64, Ordering::Release);
+        self.until.store(silence::workers_until(spoke, lease), Ordering::Release);
+        self.begin_until.store(silence::begin_until(spoke, lease), Ordering::Release);
     }
 }
 
@@ -84,6 +86,12 @@ impl Pulse {
     /// Until when this member may have workers; see [`Tenure::Lease`](crate::store::Tenure).
     pub(in crate::store) fn lease_until(&self) -> Option<u64> {
         Some(self.shared.until.load(Ordering::Acquire)).filter(|until| *until > 0)
+    }
+
+    /// Whether this member has not been heard for so long that it is to begin no job.
+    pub(in crate::store) fn is_cut_off(&self) -> bool {
+        let until = self.shared.begin_until.load(Ordering::Acquire);
+        until > 0 && clock::boot_micros() >= until
     }
 
     /// Takes in what the thread tells.

@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(
             words.join(" "),
             "exited retired scaled restarted stopped max_jobs max_time memory memory_max job_timeout job_cancelled \
-             ready_timeout protocol spawn_failed master_lost"
+             ready_timeout protocol spawn_failed master_lost cpu unhealthy"
         );
     }
 
