@@ -19,7 +19,7 @@ use crate::process::guardian;
 use crate::process::identity::{self, Identity};
 use crate::report::Printer;
 use crate::report::events::Level;
-use crate::store::{self, Allow, Holder, Records, Store, StoreError};
+use crate::store::{self, Allow, Holder, OrderDesk, Records, Store, StoreError};
 use crate::trust;
 pub(crate) use crate::trust::whose;
 use crate::wire::control::LogLine;
@@ -76,6 +76,11 @@ pub(crate) fn open_records(paths: &Paths, within: Option<Duration>) -> Result<Op
 pub(crate) fn open_store(paths: &Paths) -> Result<Box<dyn Store>, StoreError> {
     let allow = Allow { network_fs: paths.network_fs, shared_folder: paths.shared_folder };
     store::open(&paths.database).as_guest(allow)
+}
+
+/// Where the masters of other hosts are asked; `None`: the store is a file.
+pub(crate) fn order_desk(paths: &Paths) -> Result<Option<OrderDesk>, StoreError> {
+    store::open(&paths.database).order_desk()
 }
 
 /// Runs a master until it ends.

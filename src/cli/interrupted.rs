@@ -30,6 +30,8 @@ pub(crate) enum Awaited {
     Job(JobId),
     /// The end of the master.
     Stop,
+    /// Something at other hosts.
+    Hosts,
     /// Anything else, in words: `scaling`.
     Other(&'static str),
 }
@@ -53,6 +55,7 @@ impl Awaited {
     /// The connection that waits is still open: the master has not given up on it.
     fn truth(self, master: Result<Option<Client>, Error>) -> String {
         let state = match (self, master) {
+            (Self::Hosts, _) => return "a host that has begun with it goes on; see `queue-work status`".to_owned(),
             (Self::Job(id), master) => return job(id, state_of(id, master)),
             (_, Ok(Some(mut client))) => match client.call::<Status>("status", &NONE) {
                 Ok(status) => status.master.map(|master| master.state),

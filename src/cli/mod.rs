@@ -21,6 +21,7 @@ pub(crate) mod errors;
 mod events;
 mod export;
 mod health;
+mod hosts;
 mod import;
 mod interrupted;
 pub(crate) mod jobs;

@@ -3,10 +3,11 @@
 use super::args::control::RestartArgs;
 use super::context::Context;
 use super::interrupted::Awaited;
-use super::{left, output};
+use super::{hosts, left, output};
 use crate::client::{Client, NONE};
 use crate::config::ReadFile;
 use crate::error::{Code, Error};
+use crate::model::done::LeftWorker;
 use crate::report::{Status, words};
 use crate::wire::control::{Restart, Restarted};
 
@@ -20,6 +21,13 @@ pub(crate) fn run(context: &Context, args: &RestartArgs) -> Result<Code, Error> 
         now: args.now,
         no_wait: args.wait.no_wait,
     };
+    if args.hosts.all_hosts && args.wait.no_wait {
+        let text = "`--all-hosts` restarts one host after the other, and so waits for each; leave out `--no-wait`";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    if let Some(meant) = hosts::meant(context, &args.hosts)? {
+        return meant.each("restart", &params, |restarted| vec![worded(restarted, args.wait.no_wait)]);
+    }
     let mut client = context.connect()?;
     Awaited::Other("restarting them").tell_when_interrupted(context.paths()?);
     let restarted: Restarted = client.call("restart", &params)?;
@@ -31,6 +39,12 @@ pub(crate) fn run(context: &Context, args: &RestartArgs) -> Result<Code, Error> 
     }
     warn_of_config(context, &mut client);
     Ok(left::say(&restarted.left))
+}
+
+impl hosts::Answer for Restarted {
+    fn left(&self) -> &[LeftWorker] {
+        &self.left
+    }
 }
 
 /// Workers are started with what the configuration said when the master read it.

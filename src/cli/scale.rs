@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use super::args::control::ScaleArgs;
 use super::context::Context;
 use super::interrupted::Awaited;
-use super::{left, output};
+use super::{hosts, left, output};
 use crate::error::{Code, Error};
 use crate::model::ScaleTo;
+use crate::model::done::LeftWorker;
 use crate::report::words;
 use crate::wire::control::{Scale, Scaled, ScaledPool};
 
@@ -20,6 +21,13 @@ pub(crate) fn run(context: &Context, args: &ScaleArgs) -> Result<Code, Error> {
         hold_s: args.hold.map(|hold| hold.as_secs_f64()),
         no_wait: args.wait.no_wait,
     };
+    if let Some(meant) = hosts::meant(context, &args.hosts)? {
+        let at_once = args.wait.no_wait;
+        let worded = |scaled: &Scaled| {
+            if args.workers == ScaleTo::Auto { again(scaled) } else { worded(scaled, at_once) }
+        };
+        return meant.each("scale", &params, worded);
+    }
     let mut client = context.connect()?;
     Awaited::Other("scaling").tell_when_interrupted(context.paths()?);
     let scaled: Scaled = client.call("scale", &params)?;
@@ -31,6 +39,12 @@ pub(crate) fn run(context: &Context, args: &ScaleArgs) -> Result<Code, Error> {
         lines.iter().try_for_each(|line| context.done(line))?;
     }
     Ok(left::say(&scaled.left))
+}
+
+impl hosts::Answer for Scaled {
+    fn left(&self) -> &[LeftWorker] {
+        &self.left
+    }
 }
 
 /// Of pools that scale themselves again.

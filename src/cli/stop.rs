@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::args::control::StopArgs;
 use super::context::Context;
 use super::interrupted::Awaited;
-use super::{backend, left, output};
+use super::{backend, hosts, left, output};
 use crate::client::{Client, ClientError};
 use crate::clock;
 use crate::config::Paths;
 use crate::error::{Code, Error};
+use crate::model::done::LeftWorker;
 use crate::report::words;
 use crate::wire::control::{Stop, Stopped, StoppedPool};
 
@@ -22,7 +23,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn run(context: &Context, args: &StopArgs) -> Result<Code, Error> {
     let paths = context.paths()?;
-    let mut client = context.connect()?;
     let whole = args.queue.is_none() && args.pool.is_none() && args.workers.is_empty();
     let params = Stop {
         timeout_s: args.timeout.map(|t| t.as_secs_f64()),
@@ -31,6 +31,11 @@ pub(crate) fn run(context: &Context, args: &StopArgs) -> Result<Code, Error> {
         workers: args.workers.clone(),
         no_wait: args.wait.no_wait,
     };
+    if let Some(meant) = hosts::one(context, &args.host)? {
+        let at_once = args.wait.no_wait;
+        return meant.stop(&params, whole && !at_once, |stopped| worded(Some(stopped), whole, at_once));
+    }
+    let mut client = context.connect()?;
     let awaited = if whole { Awaited::Stop } else { Awaited::Other("stopping them") };
     awaited.tell_when_interrupted(paths);
     let answer = match client.call::<Stopped>("stop", &params) {
@@ -49,6 +54,12 @@ pub(crate) fn run(context: &Context, args: &StopArgs) -> Result<Code, Error> {
         context.done(&worded(answer.as_ref(), whole, at_once))?;
     }
     Ok(left::say(&stopped.left))
+}
+
+impl hosts::Answer for Stopped {
+    fn left(&self) -> &[LeftWorker] {
+        &self.left
+    }
 }
 
 fn wait_for_the_end(client: Client, paths: &Paths) -> Result<(), Error> {

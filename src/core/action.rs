@@ -113,7 +113,13 @@ pub enum Tag {
     /// `Event::Ran`.
     Run { processor: ProcessorId, ticket: Option<Ticket> },
     /// `Event::JobChanged`.
-    Cancel { job: JobId, only: States, ticket: Ticket },
+    Cancel {
+        job: JobId,
+        only: States,
+        ticket: Ticket,
+        /// Answer when its run has ended, where it runs at another host.
+        wait: bool,
+    },
 }
 
 /// Where an answer goes. 0: nobody waits for it.
@@ -185,8 +191,8 @@ pub enum Refusal {
     JobEnded(JobId, JobState),
     /// The job is in this state by now, which was not meant.
     JobLeft(JobId, JobState),
-    /// The job runs at another master, on this host, which is told to cancel it.
-    Elsewhere(JobId, String),
+    /// The job runs at another master, which did not cancel it, for this reason, with the exit code of the command line.
+    Elsewhere(JobId, String, u8),
     /// All pools together would have more workers than there may be.
     BeyondCap { cap: u32, after: u64 },
     /// The pool would have more workers than its settings allow.

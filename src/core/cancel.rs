@@ -28,7 +28,8 @@ impl Core {
             for id in self.pools.keys().copied().collect::<Vec<_>>() {
                 self.hold_back(id, |claimed| claimed.id == job, out);
             }
-            out.push(Action::Write(Change::Cancel { job, only }, Tag::Cancel { job, only, ticket }));
+            let tag = Tag::Cancel { job, only, ticket, wait: asker.waits };
+            out.push(Action::Write(Change::Cancel { job, only }, tag));
             return;
         };
         let waits = asker.waits && asker.caller != Some(holder);
@@ -68,16 +69,18 @@ impl Core {
             }
             // The job was running when the store looked, and has been given back or has ended since: look again.
             JobChange::Was(JobState::Running) if self.asks_again(ticket, job) => {
-                out.push(Action::Write(Change::Cancel { job, only }, Tag::Cancel { job, only, ticket }));
+                let tag = Tag::Cancel { job, only, ticket, wait: true };
+                out.push(Action::Write(Change::Cancel { job, only }, tag));
                 return;
             }
             JobChange::Was(state) if !only.has(state) => Err(Refusal::JobLeft(job, state)),
             JobChange::Was(JobState::Running) => Err(Refusal::JobEnded(job, JobState::Running)),
-            JobChange::Was(JobState::Ready | JobState::Scheduled | JobState::Blocked) => Ok(Done::Cancelled),
+            JobChange::Was(JobState::Ready | JobState::Scheduled | JobState::Blocked)
+            | JobChange::Elsewhere(Ok(())) => Ok(Done::Cancelled),
             JobChange::Was(state @ (JobState::Succeeded | JobState::Dead | JobState::Cancelled)) => {
                 Err(Refusal::JobEnded(job, state))
             }
-            JobChange::Elsewhere(host) => Err(Refusal::Elsewhere(job, host)),
+            JobChange::Elsewhere(Err((why, code))) => Err(Refusal::Elsewhere(job, why, code)),
             JobChange::Missing => Err(Refusal::NoSuchJob(job)),
         };
         self.asked_again.remove(&(ticket, job));

@@ -275,8 +275,8 @@ pub struct End {
 pub enum JobChange {
     /// The state it was in (ready and scheduled jobs are cancelled now).
     Was(JobState),
-    /// Running at another master, on this host, which is told to cancel it.
-    Elsewhere(String),
+    /// It ran at another master, which has cancelled it; or not, for this reason, with the exit code of the command line.
+    Elsewhere(Result<(), (String, u8)>),
     /// There is no such job.
     Missing,
 }

@@ -58,6 +58,9 @@ impl Master {
     pub(super) fn finish(&mut self, in_order: bool) -> bool {
         failpoint!("stop.everybody_left");
         self.traces.end();
+        let (released, workers) = self.core.stop_summary();
+        let stopped = Stopped { workers, released, ..Stopped::default() };
+        self.answer_last_orders(&stopped);
         let ended = self.batches.stop(in_order.then(wall));
         if let Err(error) = &ended {
             self.complain(error.to_string());
@@ -69,8 +72,7 @@ impl Master {
                 self.on_store_event(written);
             }
         }
-        let (released, workers) = self.core.stop_summary();
-        self.answer_last(&Done::Stopped(Stopped { workers, released, ..Stopped::default() }));
+        self.answer_last(&Done::Stopped(stopped));
         self.write_last_answers();
         failpoint!("stop.answered");
         // Where workers are left, the guardian is not told to go: it ends them when we are gone.

@@ -112,6 +112,7 @@ impl Master {
             Written::Withdrawn { batch, error, certain } => self.withdrawn(batch, &error, certain),
             Written::Lost(error) => self.lose(error),
             Written::Rejected { batch, error } => self.rejected(batch, error),
+            Written::Ordered(orders) => self.hear_orders(orders),
             Written::Changed { news, totals, next_due } => {
                 self.feed(Event::Reread { totals, next_due });
                 self.hear_news(news);
@@ -234,7 +235,10 @@ impl Master {
             (Tag::FirstOther, Reply::FirstOther { queue, kind }) => Event::FirstOther { queue, kind },
             (Tag::Prune, reply) => Event::Pruned { found: matches!(reply, Reply::Count(n) if n > 0) },
             (Tag::RollUp, _) => Event::RolledUp,
-            (Tag::Cancel { job, only, ticket }, reply) => self.cancelled(ticket, (job, only), &reply),
+            (Tag::Cancel { job, only, ticket, wait }, Reply::Elsewhere(host, order)) => {
+                return self.cancelled_elsewhere((ticket, wait), (job, only), (order, &host));
+            }
+            (Tag::Cancel { job, only, ticket, .. }, reply) => self.cancelled(ticket, (job, only), &reply),
             (Tag::None, Reply::Stale) => {
                 log::debug!("a change about a run that is over was ignored");
                 return;
@@ -273,7 +277,6 @@ impl Master {
                 }
                 JobChange::Was(*was)
             }
-            Reply::Elsewhere(host) => JobChange::Elsewhere(host.clone()),
             _ => JobChange::Missing,
         };
         Event::JobChanged { ticket, job, only, change }

@@ -24,8 +24,8 @@ use super::queue_limits::{Full, SaidLimits};
 use super::shift::Shift;
 pub use super::worker::{WorkerEnded, WorkerStarted};
 use super::{
-    BatchId, BulkId, Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, Outcome, ProcessorName, ProcessorRunId,
-    Pushed, QueueName, RunId, States, Takes, UnixMicros, WorkerId,
+    BatchId, BulkId, Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, OrderId, Outcome, ProcessorName,
+    ProcessorRunId, Pushed, QueueName, RunId, States, Takes, UnixMicros, WorkerId,
 };
 
 /// One item of a batch.
@@ -172,12 +172,12 @@ pub enum Request {
     /// Keep what is said of an error beside what was said before. Reply: [`Reply::Done`], or [`Reply::Missing`] where no run
     /// on record has failed of it.
     NoteFailure { fingerprint: Fingerprint, said: FailureNote },
-    /// Begin a run outside. Reply: [`Reply::RunBegun`], or [`Reply::Skipped`] if the processor is disabled and
-    /// [`Reply::NoProcessor`] if it is neither configured nor on record, and nothing was recorded.
+    /// Begin a run outside. Reply: [`Reply::RunBegun`], or, and nothing was recorded, [`Reply::Skipped`] or [`Reply::NoProcessor`].
     BeginRun(BeginRun),
-    /// End a run outside. Reply: [`Reply::RunEnded`], [`Reply::Missing`], or [`Reply::RunIs`] if it is over, or has a job, and
-    /// nothing was changed.
+    /// End a run outside. Reply: [`Reply::RunEnded`], or, and nothing was changed, [`Reply::Missing`] or [`Reply::RunIs`].
     EndRun { run: ProcessorRunId, state: ProcessorRunState, note: Option<String> },
+    /// Keep the answer to an order, a line of the control protocol, for who waits for it. Reply: [`Reply::Done`].
+    AnswerOrder { order: OrderId, answer: Box<str> },
 }
 
 impl Change {
@@ -219,7 +219,8 @@ impl Op {
                 | Request::SwitchProcessors { .. }
                 | Request::NoteFailure { .. }
                 | Request::BeginRun(_)
-                | Request::EndRun { .. },
+                | Request::EndRun { .. }
+                | Request::AnswerOrder { .. },
             )
             | Self::Change(
                 Change::Claim(_)
@@ -363,8 +364,8 @@ pub enum Reply {
         was: JobState,
         queue: QueueName,
     },
-    /// The job runs at another member of the store, on this host, which is told to cancel it.
-    Elsewhere(String),
+    /// The job runs at another member of the store, on this host, which is told to cancel it by this order.
+    Elsewhere(String, OrderId),
     /// Another unfinished job has the unique key of this one: nothing was changed.
     Held {
         by: JobId,

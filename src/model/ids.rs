@@ -57,6 +57,10 @@ number!(
     OperationId, i64
 );
 number!(
+    /// One thing that a master was asked to do by somebody at another host. From 1.
+    OrderId, i64
+);
+number!(
     /// One run of a processor, for ever. From 1.
     ProcessorRunId, i64
 );

@@ -41,6 +41,7 @@ pub mod listen;
 pub mod notice;
 pub mod oom;
 pub mod operation;
+pub mod order;
 pub mod os_text;
 pub mod payload;
 pub mod pool;
@@ -81,8 +82,8 @@ pub use fingerprint::Fingerprint;
 pub use hook::{Hooks, Occasion};
 pub use id_ranges::{IdRange, IdRanges};
 pub use ids::{
-    BatchId, BulkId, Generation, JobId, NameError, OperationId, PoolName, ProcessorName, ProcessorRunId, QueueName,
-    RunId, Slot, WorkerId,
+    BatchId, BulkId, Generation, JobId, NameError, OperationId, OrderId, PoolName, ProcessorName, ProcessorRunId,
+    QueueName, RunId, Slot, WorkerId,
 };
 pub use job::{Claimed, Counters, Holds, JobRecord, JobState, NewJob, Pushed, States};
 pub use limits::{Bytes, MOST_WORKERS, MemoryLimit, PoolLimits, Prefetch};

@@ -21,6 +21,7 @@ pub mod limit_metrics;
 pub mod lists;
 pub mod metrics;
 pub mod operations;
+pub mod orders;
 pub mod printer;
 pub mod processor_lists;
 pub mod processors;

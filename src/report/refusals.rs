@@ -177,7 +177,7 @@ impl Became {
             Reply::Held { by } => Self::Left(held(id, *by)),
             Reply::ParentFailed { parent, is_gone } => Self::Left(parent_failed(id, *parent, *is_gone)),
             Reply::Lapses => Self::Refused(lapses(id)),
-            Reply::Elsewhere(host) => Self::Refused(elsewhere(id, host)),
+            Reply::Elsewhere(host, _) => Self::Refused(elsewhere(id, host)),
             _ => Self::Left(missing(id)),
         }
     }

@@ -5,6 +5,7 @@
 use super::{Applied, DiskSync, Duty, Master, Member, Membership, News, Recovered, Store, StoreError};
 use crate::model::bulk::OpenBulk;
 use crate::model::change::Op;
+use crate::model::order::Orders;
 use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
 
 impl<S: Store + ?Sized> Store for Box<S> {
@@ -25,6 +26,9 @@ impl<S: Store + ?Sized> Store for Box<S> {
     }
     fn look_around(&mut self, now: Mono, at: UnixMicros) -> Result<bool, StoreError> {
         (**self).look_around(now, at)
+    }
+    fn orders(&mut self) -> Result<Orders, StoreError> {
+        (**self).orders()
     }
     fn lead(&mut self, duty: Duty) -> Result<bool, StoreError> {
         (**self).lead(duty)

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use super::changes::Changes;
 use super::exam::{Dangers, Exam, StoreSize};
 use super::moving::{self, Move, Moved};
+pub use super::postgres::OrderDesk;
 pub use super::sqlite::Lock;
 use super::{Master, Records, Store, StoreError, postgres, sqlite};
 use crate::model::{StoreUrl, UnixMicros};
@@ -139,6 +140,14 @@ impl Location<'_> {
         match self.0 {
             StoreUrl::File(path) => sqlite::as_guest(path, allow),
             StoreUrl::Postgres(server) => postgres::as_guest(server),
+        }
+    }
+
+    /// To ask the masters of other hosts; `None`: a file has no others.
+    pub fn order_desk(&self) -> Result<Option<OrderDesk>, StoreError> {
+        match self.0 {
+            StoreUrl::File(_) => Ok(None),
+            StoreUrl::Postgres(server) => postgres::order_desk(server).map(Some),
         }
     }
 

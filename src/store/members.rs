@@ -77,8 +77,6 @@ pub struct News {
     pub queues: BTreeSet<QueueName>,
     /// Jobs that have ended, or were deleted.
     pub ended: Vec<JobId>,
-    /// Jobs that run here and are to be cancelled.
-    pub cancel: Vec<JobId>,
     /// Processors that were switched, have another last or next tick, or of which a run began or ended.
     pub processors: BTreeSet<ProcessorName>,
 }
@@ -95,7 +93,6 @@ impl News {
         self.anything |= later.anything;
         self.queues.extend(later.queues);
         self.ended.extend(later.ended);
-        self.cancel.extend(later.cancel);
         self.processors.extend(later.processors);
     }
 }

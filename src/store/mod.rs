@@ -35,7 +35,7 @@ mod conformance;
 pub use error::StoreError;
 pub use filters::{AuditFilter, AutoscaleFilter, BatchFilter, CallFilter, KeyFilter};
 pub use history::{History, HistoryFilter};
-pub use location::{Allow, Changes, Holder, Location, Lock, Opened, open};
+pub use location::{Allow, Changes, Holder, Location, Lock, Opened, OrderDesk, open};
 pub use members::{Duty, Master, Member, Membership, News, Recovered, Tenure};
 pub use moving::{Move, Moved};
 pub use records::{
@@ -45,6 +45,7 @@ pub use records::{
 
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Op, Reply, Settled};
+use crate::model::order::Orders;
 use crate::model::processor::EndedRun;
 use crate::model::{Generation, Mono, QueueName, QueueTotals, UnixMicros};
 
@@ -117,6 +118,12 @@ pub trait Store: Send {
     fn look_around(&mut self, now: Mono, at: UnixMicros) -> Result<bool, StoreError> {
         let _ = (now, at);
         Ok(false)
+    }
+
+    /// What others ask this member to do, each once, and what became of what it has asked them; in a store of one master nobody
+    /// does.
+    fn orders(&mut self) -> Result<Orders, StoreError> {
+        Ok(Orders::default())
     }
 
     /// Whether this member has a duty of one member at a time; it keeps the duty until it leaves or is taken over.

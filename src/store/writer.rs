@@ -31,6 +31,7 @@ use self::sync::Syncer;
 use super::{Applied, News, Store, StoreError};
 use crate::clock;
 use crate::model::change::{Op, Reply, Settled};
+use crate::model::order::Orders;
 use crate::model::processor::EndedRun;
 use crate::model::{Durability, QueueName, QueueTotals, UnixMicros};
 
@@ -121,6 +122,8 @@ pub enum Written {
         /// When [`Change::Promote`](crate::model::change::Change::Promote) has something to do.
         next_due: Option<UnixMicros>,
     },
+    /// Others ask for something, or something that they were asked is over.
+    Ordered(Orders),
 }
 
 /// A batch that was not taken.
@@ -356,6 +359,11 @@ impl<N: Fn(Written)> Turn<N> {
         match self.store.look_around(clock::monotonic(), clock::wall()) {
             Ok(changed) => self.news.anything |= changed,
             Err(error) => log::debug!("cannot look around in the store: {error}"),
+        }
+        match self.store.orders() {
+            Ok(orders) if orders.is_empty() => {}
+            Ok(orders) => (self.notify)(Written::Ordered(orders)),
+            Err(error) => log::debug!("cannot look for what others ask: {error}"),
         }
         if self.news.is_none() {
             return;

@@ -47,9 +47,8 @@ fn what_one_pushes_cancels_pauses_and_waits_for_the_other_does() {
     a.ok(&["push", "--queue", "b", "--wait", "--", "true"]);
     let long = a.ok(&["push", "--queue", "b", "--", "sleep", "600"]);
     eventually("it runs at the other", || a.state(long.trim()) == "running");
-    let (_, said, code) = a.run(&["jobs", "cancel", long.trim()]);
-    assert_eq!((code, said.contains("which is told to cancel it")), (1, true), "{said}");
-    eventually("it is cancelled there", || a.state(long.trim()) == "cancelled");
+    a.ok(&["jobs", "cancel", long.trim()]);
+    assert_eq!(a.state(long.trim()), "cancelled");
     a.ok(&["pause", "b"]);
     let held = a.ok(&["push", "--queue", "b", "--", "true"]);
     b.ok(&["push", "--queue", "a", "--wait", "--", "true"]);

@@ -5,6 +5,7 @@ mod hosts;
 mod inbox;
 mod migrate;
 mod one_host;
+mod orders;
 #[path = "../../src/store/postgres/server.rs"]
 mod server;
 #[path = "../support/mod.rs"]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{ArgGroup, Args, Subcommand};
 
+use super::hosts::{Hosts, OneHost};
 use super::records::ListArgs;
 use super::{moment, values};
 use crate::model::{MOST_WORKERS, ScaleTo, UnixMicros, units};
@@ -103,8 +104,8 @@ pub(crate) enum Watch {
 Examples:
   queue-work scale 6                        of the only pool
   queue-work scale +2 --pool mail           two more than now
-  queue-work scale 1 --grace 30s            jobs that run longer are given back
-  queue-work scale 6 --hold 30m             of a pool that scales itself otherwise")]
+  queue-work scale 6 --hold 30m             of a pool that scales itself otherwise
+  queue-work scale 6 --host web-2           at another host of the store")]
 pub(crate) struct ScaleArgs {
     /// Wanted workers, 0 to 10000; `+2`, `-1`: more or fewer than now; `auto`: as the pool finds right
     #[arg(value_name = "N", allow_negative_numbers = true)]
@@ -126,6 +127,8 @@ pub(crate) struct ScaleArgs {
     /// Then the pool scales itself again, and before that with `scale auto`.
     #[arg(long, value_name = "DURATION", value_parser = values::positive_duration)]
     pub(crate) hold: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) hosts: Hosts,
     #[command(flatten)]
     pub(crate) wait: NoWait,
 }
@@ -201,7 +204,8 @@ Examples:
   queue-work restart --all                  after a new version of the worker program
   queue-work restart --queue mail --grace 1m
                                             jobs that run longer are given back
-  queue-work restart default-3 --now        one worker, at once")]
+  queue-work restart default-3 --now        one worker, at once
+  queue-work restart --all --all-hosts      one host after the other")]
 #[command(group = ArgGroup::new("target").required(true).multiple(false).args(["all", "queue", "pool", "workers"]))]
 pub(crate) struct RestartArgs {
     /// Every worker
@@ -227,6 +231,8 @@ pub(crate) struct RestartArgs {
     /// Nothing is charged for it.
     #[arg(long, conflicts_with = "grace")]
     pub(crate) now: bool,
+    #[command(flatten)]
+    pub(crate) hosts: Hosts,
     #[command(flatten)]
     pub(crate) wait: NoWait,
 }
@@ -279,6 +285,8 @@ pub(crate) struct StopArgs {
     /// Only these, such as `default-1`; pools have so many fewer
     #[arg(value_name = "WORKER")]
     pub(crate) workers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) host: OneHost,
     #[command(flatten)]
     pub(crate) wait: NoWait,
 }

@@ -8,6 +8,7 @@ pub(crate) mod backup;
 pub(crate) mod batches;
 pub(crate) mod control;
 pub(crate) mod help;
+pub(crate) mod hosts;
 pub(crate) mod jobs;
 pub(crate) mod metrics;
 mod mistakes;

@@ -14,7 +14,7 @@ use super::operations;
 use super::select::{self, Meant};
 use crate::cli::args::jobs::{Change, Selection};
 use crate::cli::context::{Context, Way};
-use crate::cli::{audit, known, output};
+use crate::cli::{audit, hosts, known, output};
 use crate::error::{Code, Error};
 use crate::model::change::{Op, Reply, Request};
 use crate::model::{JobAction, JobId, JobState, States};
@@ -129,10 +129,22 @@ fn in_store(
     let op = |&job: &JobId| Op::from(Request::Act { job, only, action: deed.action.clone() });
     let mut changed = ChangedJobs::default();
     let said = report::audit::change(&deed.action, ids, None);
-    audit::apply(context, store, said, ids.iter().map(op).collect(), |audited, replies| {
+    let replies = audit::apply(context, store, said, ids.iter().map(op).collect(), |audited, replies| {
         changed = became(deed, ids, only, replies);
         audited.ended_with(changed.count, changed.refused.first().map(|refused| &*refused.reason))
     })?;
+    let ordered = ids.iter().zip(replies).filter_map(|(&id, reply)| match reply {
+        Reply::Elsewhere(host, order) => Some((id, host, order)),
+        _ => None,
+    });
+    for (id, host, order) in ordered {
+        let fate = hosts::fate_of(context, order)?;
+        changed.refused.retain(|refused| refused.id != id);
+        match report::orders::cancelled(id, &host, &fate) {
+            Ok(()) => changed.count += 1,
+            Err(refused) => changed.refused.push(refused),
+        }
+    }
     Ok(changed)
 }
 

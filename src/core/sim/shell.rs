@@ -108,10 +108,10 @@ impl World {
                 (Tag::Sort, Reply::Sorted { queues, more }) => self.hear(Event::Sorted { queues, more }),
                 (Tag::FirstOther, Reply::FirstOther { queue, kind }) => self.hear(Event::FirstOther { queue, kind }),
                 (Tag::Promote, Reply::Promoted { queues, .. }) => self.hear(Event::Promoted { queues }),
-                (Tag::Cancel { job, only, ticket }, Reply::Changed { was, .. }) => {
+                (Tag::Cancel { job, only, ticket, .. }, Reply::Changed { was, .. }) => {
                     self.hear(Event::JobChanged { ticket, job, only, change: JobChange::Was(was) });
                 }
-                (Tag::Cancel { job, only, ticket }, Reply::Missing) => {
+                (Tag::Cancel { job, only, ticket, .. }, Reply::Missing) => {
                     self.hear(Event::JobChanged { ticket, job, only, change: JobChange::Missing });
                 }
                 (tag, reply) => panic!("{reply:?} is no answer to {tag:?}"),

@@ -144,7 +144,8 @@ fn what_the_store_finds_is_told() {
         (JobChange::Was(JobState::Scheduled), "ticket 1: Cancelled"),
         (JobChange::Was(JobState::Succeeded), "ticket 1: refused, JobEnded(JobId(1), Succeeded)"),
         (JobChange::Was(JobState::Dead), "ticket 1: refused, JobEnded(JobId(1), Dead)"),
-        (JobChange::Elsewhere("web-2".into()), "ticket 1: refused, Elsewhere(JobId(1), \"web-2\")"),
+        (JobChange::Elsewhere(Ok(())), "ticket 1: Cancelled"),
+        (JobChange::Elsewhere(Err(("so".into(), 5))), "ticket 1: refused, Elsewhere(JobId(1), \"so\", 5)"),
         (JobChange::Was(JobState::Cancelled), "ticket 1: refused, JobEnded(JobId(1), Cancelled)"),
         (JobChange::Missing, "ticket 1: refused, NoSuchJob(JobId(1))"),
     ] {

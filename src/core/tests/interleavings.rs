@@ -184,7 +184,7 @@ impl World {
                         self.hear(Event::Claimed { pool, share, asked, news, jobs, more, held });
                     }
                     (Tag::Promote, Reply::Promoted { queues, .. }) => self.hear(Event::Promoted { queues }),
-                    (Tag::Cancel { job, only, ticket }, Reply::Changed { was, .. }) => {
+                    (Tag::Cancel { job, only, ticket, .. }, Reply::Changed { was, .. }) => {
                         self.hear(Event::JobChanged { ticket, job, only, change: JobChange::Was(was) });
                     }
                     (Tag::None | Tag::Died(_), _) => {}

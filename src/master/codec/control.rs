@@ -30,6 +30,8 @@ use crate::wire::store_name::{STORE, StoreName};
 
 /// The longest params of a method that neither pushes jobs nor names them.
 const MAX_OTHER_PARAMS: usize = 1024 * 1024;
+/// Methods that are carried out for somebody at another host.
+const ORDERS: [&str; 4] = ["jobs.cancel", "restart", "scale", "stop"];
 
 /// A line of a client.
 #[derive(Debug)]
@@ -74,6 +76,15 @@ pub(super) fn read(line: Option<&[u8]>, now: UnixMicros) -> Message {
         }
         Err(error) => Message::Malformed(rpc::id_of(line).get().into(), error),
     }
+}
+
+/// Reads an order of somebody at another host.
+pub(in crate::master) fn ordered(line: &str, now: UnixMicros) -> Result<Question, RpcError> {
+    let request = rpc::parse_request(line.as_bytes())?;
+    if !ORDERS.contains(&&*request.method) {
+        return Err(RpcError::params(format!("`{}` is not done for another host", request.method)));
+    }
+    question(&request.method, request.params.map_or("null", RawValue::get), now)
 }
 
 fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, RpcError> {

@@ -21,6 +21,7 @@ impl Master {
         match asker.peer {
             Peer::Client(id) => self.clients.answer(id, &control::answer(&asker.under, &answer)),
             Peer::Worker(id) => self.send_to_worker(id, &control::answer(&asker.under, &answer)),
+            Peer::Order(id) => self.answer_order(id, &control::answer(&asker.under, &answer)),
         }
     }
 
@@ -28,7 +29,7 @@ impl Master {
     pub(super) fn send_note(&mut self, peer: Peer, text: &str) {
         match peer {
             Peer::Client(id) => self.clients.tell(id, &control::note(text)),
-            Peer::Worker(_) => {}
+            Peer::Worker(_) | Peer::Order(_) => {}
         }
     }
 
@@ -36,7 +37,7 @@ impl Master {
     pub(super) fn send_awaited(&mut self, peer: Peer, awaited: Awaited) {
         match peer {
             Peer::Client(id) => self.clients.tell_first(id, &control::awaited(awaited)),
-            Peer::Worker(_) => {}
+            Peer::Worker(_) | Peer::Order(_) => {}
         }
     }
 }

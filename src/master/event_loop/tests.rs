@@ -81,7 +81,7 @@ fn another_member_cancels_a_job_that_runs_here_and_ends_one_that_is_waited_for_h
     apply(&mut other, 1, Request::Push(jobs.into()));
     turn_until("job 1 runs", &mut master, |_| state(&members, 1) == JobState::Running);
 
-    assert!(matches!(apply(&mut other, 2, Change::cancel(JobId(1))), Reply::Elsewhere(_)));
+    assert!(matches!(apply(&mut other, 2, Change::cancel(JobId(1))), Reply::Elsewhere(..)));
     turn_until("job 1 is cancelled", &mut master, |_| state(&members, 1) == JobState::Cancelled);
 
     let mut client = UnixStream::connect(&master.in_force.config.socket).expect("it listens");

@@ -25,13 +25,21 @@ pub(super) struct OpenDeed {
 impl Master {
     /// The deed that a question asks for, if that is to be on record.
     pub(super) fn deed(&mut self, asker: &Asker, question: &Question) -> Option<Box<OpenDeed>> {
-        let Peer::Client(client) = asker.peer else { return None };
-        let (verb, target) = said(question, self.core.pool_unnamed())?;
-        let who = self.clients.user_of(client).map(str::to_owned);
+        let is_known = match asker.peer {
+            Peer::Client(_) => true,
+            // A master that asks has it on record itself.
+            Peer::Order(_) => asker.by.is_some(),
+            Peer::Worker(_) => false,
+        };
+        let (verb, target) = said(question, self.core.pool_unnamed()).filter(|_| is_known)?;
+        let (who, passed_on) = match (asker.peer, &asker.by) {
+            (Peer::Client(client), by) => (self.clients.user_of(client).map(str::to_owned), by.as_ref()),
+            (Peer::Order(_) | Peer::Worker(_), by) => (by.as_ref().and_then(|by| by.who.clone()), None),
+        };
         let last = &mut self.requests.last_deed;
         *last = self.time.now().wall.max(UnixMicros(last.0 + 1));
         let mut deed = Deed::begun(*last, who, verb, &target);
-        if let Some(by) = &asker.by {
+        if let Some(by) = passed_on {
             deed = deed.passed_on((**by).clone());
         }
         Some(Box::new(OpenDeed { deed, is_logged: false }))

@@ -149,7 +149,9 @@ impl Master {
     fn follower(&self, ticket: Ticket) -> Result<ClientId, Refused> {
         match self.requests.table.peer(ticket) {
             Some(Peer::Client(client)) => Ok(client),
-            Some(Peer::Worker(_)) | None => Err(Refused::Params(String::from("a worker cannot follow what happens"))),
+            Some(Peer::Worker(_) | Peer::Order(_)) | None => {
+                Err(Refused::Params(String::from("a worker cannot follow what happens")))
+            }
         }
     }
 

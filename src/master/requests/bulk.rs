@@ -120,7 +120,7 @@ impl Master {
     fn client_of(&self, ticket: Ticket) -> Result<ClientId, Refused> {
         match self.requests.table.peer(ticket) {
             Some(Peer::Client(client)) => Ok(client),
-            Some(Peer::Worker(_)) | None => {
+            Some(Peer::Worker(_) | Peer::Order(_)) | None => {
                 Err(Refused::Params(String::from("a bulk push needs a connection to the control socket")))
             }
         }

@@ -207,13 +207,8 @@ impl Master {
         })
     }
 
-    /// Others want jobs cancelled that run here, and have ended some that are waited for here.
+    /// Others have ended jobs that are waited for here.
     pub(in crate::master) fn hear_news(&mut self, news: News) {
-        for job in news.cancel {
-            let (ticket, command) =
-                (self.requests.table.unasked(), Command::Cancel { job, only: States::ALL, wait: false });
-            self.feed(Event::Command { ticket, caller: None, command });
-        }
         let awaited = if news.anything { self.requests.table.awaited_jobs() } else { BTreeSet::new() };
         for job in awaited.into_iter().chain(news.ended) {
             self.job_may_have_ended(job);

@@ -35,6 +35,7 @@ mod jobs;
 mod members;
 mod operate;
 mod operations;
+mod orders;
 mod processors;
 mod push;
 mod question;
@@ -49,7 +50,7 @@ use super::clients::ClientId;
 use super::reader::{self, Found, Origin, Reader};
 use crate::core::{Done, Refusal, Ticket};
 use crate::model::audit::By;
-use crate::model::{JobId, Mono, UnixMicros, WorkerId};
+use crate::model::{JobId, Mono, OrderId, UnixMicros, WorkerId};
 use bulk::Bulks;
 use jobs::Task;
 use operations::Operations;
@@ -73,6 +74,8 @@ pub(super) struct Requests {
     /// The same, while the reader looks for the jobs.
     selecting: HashMap<Ticket, Task>,
     operations: Operations,
+    /// What others were asked for.
+    given: orders::Given,
     /// When the last deed was asked for: no two have the same time.
     last_deed: UnixMicros,
     bulks: Bulks,
@@ -93,7 +96,8 @@ impl Requests {
     pub(super) fn new(reader: Reader) -> Self {
         let (table, replies, tasks, bulks) = (Table::default(), Vec::new(), VecDeque::new(), Bulks::default());
         let (selecting, operations, last_deed) = (HashMap::new(), Operations::default(), UnixMicros(0));
-        Self { table, replies, tasks, changed_in: (0, 0), selecting, operations, last_deed, bulks, reader }
+        let given = orders::Given::new();
+        Self { table, replies, tasks, changed_in: (0, 0), selecting, operations, given, last_deed, bulks, reader }
     }
 
     /// The core has replied; [`replies`] gives it out at the end of the turn.
@@ -122,9 +126,10 @@ pub(super) struct Asker {
     pub(super) under: Box<str>,
 }
 
-/// The other end of a connection or of the pipes of a worker.
+/// The other end of a connection, of the pipes of a worker, or somebody who asks through the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
     Client(ClientId),
     Worker(WorkerId),
+    Order(OrderId),
 }

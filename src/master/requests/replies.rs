@@ -9,7 +9,7 @@ use crate::model::problem::Topic;
 use crate::model::{Fingerprint, JobAction, MOST_WORKERS, PoolName, QueueName, States};
 use crate::report::refusals::{self, Became};
 use crate::report::words;
-use crate::wire::control::ChangedJobs;
+use crate::wire::control::{ChangedJobs, RefusedJob};
 
 impl Master {
     /// Replies to who asked, once what was done for it is committed: the next thing they do may be to look it up.
@@ -120,7 +120,9 @@ enum Worded {
 fn worded(refusal: Refusal) -> Worded {
     let (exit_code, text) = match refusal {
         Refusal::NoSuchJob(id) => return Worded::Job(Became::Left(refusals::missing(id))),
-        Refusal::Elsewhere(id, host) => return Worded::Job(Became::Refused(refusals::elsewhere(id, &host))),
+        Refusal::Elsewhere(id, reason, exit_code) => {
+            return Worded::Job(Became::Refused(RefusedJob { id, reason, exit_code }));
+        }
         Refusal::JobLeft(id, state) => return Worded::Job(Became::Left(refusals::left(id, state))),
         Refusal::JobEnded(id, was) => {
             let reply = Reply::Changed { was, queue: QueueName::default() };

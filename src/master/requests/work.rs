@@ -80,7 +80,7 @@ impl Master {
     pub(in crate::master) fn end_pools_of_the_gone(&mut self) {
         let is_there = |ticket: Ticket| match self.requests.table.peer(ticket) {
             Some(Peer::Client(client)) => !self.clients.has_left(client),
-            Some(Peer::Worker(_)) | None => false,
+            Some(Peer::Worker(_) | Peer::Order(_)) | None => false,
         };
         let gone = self.core.lent().filter(|(_, client)| !is_there(*client));
         let gone: Vec<PoolName> = gone.map(|(pool, _)| pool.settings.name.clone()).collect();

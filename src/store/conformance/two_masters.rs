@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::Generation;
+use crate::model::order::Fate;
 use crate::store::{Duty, StoreError, Tenure};
 
 const LEASE_S: u64 = LEASE.as_secs();
@@ -207,11 +208,19 @@ pub(super) fn a_job_that_runs_elsewhere_is_cancelled_there(mut two: Two) {
     two.a.push_one(job());
     let job = two.b.claim_one();
     let reply = two.a.one(Change::cancel(job.id));
-    assert!(matches!(reply, Reply::Elsewhere(host) if host == "host-b"));
+    let Reply::Elsewhere(host, order) = reply else { panic!("{reply:?}") };
+    assert_eq!(host, "host-b");
     assert_eq!(two.a.state(job.id), Some(JobState::Running), "it is the other's to end");
-    let news = two.b.store.news().unwrap();
-    assert_eq!((news.cancel, two.a.store.news().unwrap().cancel), (vec![job.id], vec![]));
+    let orders = two.b.store.orders().unwrap();
+    let asked: Vec<_> = orders.asked.iter().map(|order| (order.id, &order.who)).collect();
+    assert_eq!((asked, orders.ended.clone()), (vec![(order, &None)], Vec::new()));
+    assert!(orders.asked[0].request.contains(&format!("[{}]", job.id)), "{orders:?}");
+    assert!(two.b.store.orders().unwrap().is_empty(), "each is begun once");
+    assert!(two.a.store.orders().unwrap().is_empty(), "it is not answered yet");
     two.b.finish(&job, Outcome::Cancelled, Next::Cancelled(Cause::Cancelled), job.counters);
+    two.b.one(Request::AnswerOrder { order, answer: "done".into() });
+    assert_eq!(two.a.store.orders().unwrap().ended, [(order, Fate::Answered("done".into()))]);
+    assert!(two.a.store.orders().unwrap().is_empty(), "the answer is given once");
     assert_eq!(two.a.store.news().unwrap().ended, [job.id]);
     assert!(matches!(two.a.one(Change::cancel(job.id)), Reply::Changed { was: JobState::Cancelled, .. }));
 }

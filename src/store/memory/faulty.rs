@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::model::bulk::OpenBulk;
 use crate::model::change::Op;
+use crate::model::order::Orders;
 use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
 use crate::store::{Applied, DiskSync, Duty, Master, Member, Membership, News, Recovered, Store, StoreError};
 
@@ -136,6 +137,10 @@ impl<S: Store> Store for Faulty<S> {
 
     fn lead(&mut self, duty: Duty) -> Result<bool, StoreError> {
         self.inner.lead(duty)
+    }
+
+    fn orders(&mut self) -> Result<Orders, StoreError> {
+        self.inner.orders()
     }
 
     fn news(&mut self) -> Result<News, StoreError> {

@@ -2,9 +2,20 @@
 //!
 //! Invariant: nobody is told what it did itself.
 
+use std::collections::BTreeMap;
+
 use super::state::{Place, State};
-use crate::model::{Generation, JobId};
+use crate::model::change::Reply;
+use crate::model::order::{self, Fate, Order};
+use crate::model::{Generation, JobId, OrderId, States};
 use crate::store::Duty;
+
+/// Orders that are not answered, each with the member that gave it, and the last one.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    open: BTreeMap<OrderId, Generation>,
+    last: i64,
+}
 
 impl State {
     fn is_member(&self, generation: Generation) -> bool {
@@ -20,15 +31,27 @@ impl State {
         }
     }
 
-    /// Where a job runs that another member runs, which is told to cancel it.
-    pub(super) fn cancel_elsewhere(&mut self, id: i64, ours: Generation) -> Option<String> {
-        let Place::Running(running) = self.jobs.get(&id)?.place else { return None };
+    /// Of a job that another member runs: where that is, and the order by which it is told to cancel it.
+    pub(super) fn cancel_elsewhere(&mut self, (job, only): (JobId, States), ours: Generation) -> Option<Reply> {
+        let Place::Running(running) = self.jobs.get(&job.0)?.place else { return None };
         let life = self.lives.get_mut(&running.generation).filter(|life| life.ended_at.is_none())?;
         if self.lease.is_none() || running.generation == ours.0 {
             return None;
         }
-        life.news.cancel.push(JobId(id));
-        Some(life.master.host.clone())
+        self.given.last += 1;
+        let id = OrderId(self.given.last);
+        life.orders.asked.push(Order { id, who: None, request: order::cancel(job, only) });
+        self.given.open.insert(id, ours);
+        Some(Reply::Elsewhere(life.master.host.clone(), id))
+    }
+
+    /// The member that has asked hears of the answer.
+    pub(super) fn answer_order(&mut self, order: OrderId, answer: &str) -> Reply {
+        let asker = self.given.open.remove(&order).and_then(|asker| self.lives.get_mut(&asker.0));
+        if let Some(life) = asker {
+            life.orders.ended.push((order, Fate::Answered(answer.into())));
+        }
+        Reply::Done
     }
 
     /// Whether this member has a duty, which it takes if no other has.

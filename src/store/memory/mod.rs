@@ -36,6 +36,7 @@ use super::silence::Watch;
 use super::{Applied, Duty, Master, Member, Membership, News, Recovered, Store, StoreError, Tenure};
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Change, Op};
+use crate::model::order::Orders;
 use crate::model::{Generation, Mono, QueueTotals, UnixMicros, WorkerId};
 
 /// Each of several members has so many bits of worker ids of its own, which is more than it can start.
@@ -91,8 +92,8 @@ impl Store for MemoryStore {
     fn join(&mut self, master: &Master, at: UnixMicros) -> Result<Membership, StoreError> {
         let mut state = self.state();
         let number = state.lives.keys().next_back().copied().unwrap_or(0) + 1;
-        let life =
-            Life { master: master.clone(), started_at: at, ended_at: None, batch: 0, beat: 0, news: News::default() };
+        let (news, orders) = (News::default(), Orders::default());
+        let life = Life { master: master.clone(), started_at: at, ended_at: None, batch: 0, beat: 0, news, orders };
         state.lives.insert(number, life);
         let counted = (state.run_high, std::collections::BTreeSet::new());
         state.periods.counted.insert(number, counted);
@@ -215,6 +216,12 @@ impl Store for MemoryStore {
 
     fn totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
         Ok(self.state().totals())
+    }
+
+    fn orders(&mut self) -> Result<Orders, StoreError> {
+        let ours = self.generation.map_or(0, |ours| ours.0);
+        let life = self.state().lives.get_mut(&ours).map(|life| std::mem::take(&mut life.orders));
+        Ok(life.unwrap_or_default())
     }
 
     fn news(&mut self) -> Result<News, StoreError> {

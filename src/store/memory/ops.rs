@@ -80,6 +80,7 @@ impl State {
             Request::NoteFailure { fingerprint, said } => self.note_failure(*fingerprint, said),
             Request::BeginRun(begin) => self.begin_run(begin, at),
             Request::EndRun { run, state, note } => self.end_foreign(*run, *state, note.as_deref(), at),
+            Request::AnswerOrder { order, answer } => self.answer_order(*order, answer),
         }
     }
 
@@ -195,9 +196,9 @@ impl State {
         let Some((was, reply)) = self.was(id) else { return Reply::Missing };
         if *action == JobAction::Cancel
             && only.has(JobState::Running)
-            && let Some(host) = self.cancel_elsewhere(id.0, ours)
+            && let Some(reply) = self.cancel_elsewhere((id, only), ours)
         {
-            return Reply::Elsewhere(host);
+            return reply;
         }
         if !only.and(action.is_for()).has(was) {
             return reply;

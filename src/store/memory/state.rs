@@ -42,6 +42,7 @@ pub(super) struct Life {
     pub(super) beat: u64,
     /// Changes by others since it last asked.
     pub(super) news: News,
+    pub(super) orders: crate::model::order::Orders,
 }
 
 /// Where a job is.
@@ -228,6 +229,7 @@ pub(super) struct State {
     /// `None`: of one member at a time.
     pub(super) lease: Option<Duration>,
     pub(super) leads: BTreeMap<Duty, Generation>,
+    pub(super) given: super::members::Given,
     /// News to others from the batch in hand.
     pub(super) news: News,
 }

@@ -19,6 +19,7 @@ pub(super) mod members;
 mod moving;
 mod news;
 mod open;
+pub(super) mod orders;
 mod pulse;
 mod records;
 mod roles;
@@ -38,10 +39,11 @@ use rusqlite::Result as SqlResult;
 pub(super) use self::connection::{Connection, Row, Rows, Snapshot, Statement};
 pub(super) use self::moving::{source, target};
 use self::open::Server;
+pub use self::orders::OrderDesk;
 pub(super) use self::pulse::Pulse;
 use self::pulse::Shared;
 pub(super) use self::records::PostgresRecords;
-pub(super) use self::roles::{as_guest, as_master, exists, records};
+pub(super) use self::roles::{as_guest, as_master, exists, order_desk, records};
 use super::relational::batch::High;
 use super::relational::conn::Conn;
 use super::relational::names::Names;
@@ -52,6 +54,7 @@ use super::{Applied, Duty, Master, Member, Membership, News, Recovered, Store, S
 use crate::clock;
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Change, Op};
+use crate::model::order::Orders;
 use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
 
 /// The writing connection to a server.
@@ -237,6 +240,10 @@ impl Store for PostgresStore {
             changed |= from_it > 0;
         }
         Ok(changed)
+    }
+
+    fn orders(&mut self) -> Result<Orders, StoreError> {
+        self.take_orders()
     }
 
     fn lead(&mut self, duty: Duty) -> Result<bool, StoreError> {

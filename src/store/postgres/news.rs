@@ -39,8 +39,6 @@ struct What {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ended: Vec<JobId>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    cancel: Vec<JobId>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     processors: Vec<ProcessorName>,
 }
 
@@ -68,13 +66,12 @@ pub(super) fn tell(conn: Conn<'_>, by: i64, told: &Told) -> Result<bool> {
             anything: told.all.anything || many,
             queues: told.all.queues.iter().cloned().collect(),
             ended: if many { Vec::new() } else { told.all.ended.clone() },
-            cancel: Vec::new(),
             processors: told.all.processors.iter().cloned().collect(),
         };
         last = add(conn, by, None, &what)?;
     }
-    for &(member, job) in &told.cancel {
-        last = add(conn, by, Some(member), &What { cancel: vec![JobId(job)], ..What::default() })?;
+    for &member in &told.rung {
+        last = add(conn, by, Some(member), &What::default())?;
     }
     if last > KEPT && last % (KEPT / 10) == 0 {
         conn.prepare_cached(PRUNE)?.execute([last - KEPT])?;
@@ -110,7 +107,6 @@ pub(super) fn since(conn: Conn<'_>, ours: Generation, heard: i64) -> Result<(New
                 anything: what.anything,
                 queues: what.queues.into_iter().collect(),
                 ended: what.ended,
-                cancel: what.cancel,
                 processors: what.processors.into_iter().collect(),
             });
         }

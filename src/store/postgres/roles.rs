@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::open::Server;
 use super::pulse::Pulse;
-use super::{LEASE, PostgresRecords, PostgresStore};
+use super::{LEASE, OrderDesk, PostgresRecords, PostgresStore};
 use crate::model::store_url::ServerUrl;
 use crate::store::{Holder, Lock, Opened, Records, Store, StoreError};
 
@@ -32,6 +32,11 @@ pub(in crate::store) fn records(
 /// To write to it as no member.
 pub(in crate::store) fn as_guest(url: &ServerUrl) -> Result<Box<dyn Store>, StoreError> {
     Ok(Box::new(PostgresStore::open(&url.url, LEASE)?))
+}
+
+/// To ask its masters.
+pub(in crate::store) fn order_desk(url: &ServerUrl) -> Result<OrderDesk, StoreError> {
+    Ok(OrderDesk::new(PostgresStore::open(&url.url, LEASE)?))
 }
 
 /// To be one of its masters, the only one with this path on this host.

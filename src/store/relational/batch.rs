@@ -44,8 +44,8 @@ pub(in crate::store) struct Change {
 #[derive(Debug, Default)]
 pub(in crate::store) struct Told {
     pub(in crate::store) all: News,
-    /// Jobs that are to be cancelled where they run, each with the member.
-    pub(in crate::store) cancel: Vec<(i64, i64)>,
+    /// Members that are to look at their orders.
+    pub(in crate::store) rung: Vec<i64>,
 }
 
 /// The highest ids given out.

@@ -15,16 +15,20 @@ use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
 use crate::model::shift::FIXED_US;
 use crate::model::worker::Exit;
-use crate::model::{Cause, Counters, Holds, JobAction, JobId, JobState, QueueName, Setting, States};
+use crate::model::{Cause, Counters, Holds, JobAction, JobId, JobState, OrderId, QueueName, Setting, States};
 use crate::store::postgres::members::RUNNING_ELSEWHERE;
+use crate::store::postgres::orders;
 
 impl Batch<'_> {
     pub(in crate::store) fn act(&mut self, job: JobId, only: States, action: &JobAction) -> Result<Reply> {
         let Some(mut place) = self.place(job.0)? else { return Ok(Reply::Missing) };
         let is_to_end = *action == JobAction::Cancel && only.has(JobState::Running) && place.state == JobState::Running;
-        if is_to_end && let Some((member, host)) = self.elsewhere(job.0)? {
-            self.news.cancel.push((member, job.0));
-            return Ok(Reply::Elsewhere(host));
+        if is_to_end
+            && let Some((member, host)) = self.elsewhere(job.0)?
+            && let Some(order) = orders::cancel(self.conn, member, self.generation, (job, only))?
+        {
+            self.news.rung.push(member);
+            return Ok(Reply::Elsewhere(host, order));
         }
         if only.and(action.is_for()).has(place.state) {
             match action {
@@ -55,6 +59,15 @@ impl Batch<'_> {
         }
         let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
         self.conn.prepare_cached(RUNNING_ELSEWHERE)?.query_row((job, self.generation), read).optional()
+    }
+
+    /// In a store of one master there is none.
+    pub(in crate::store) fn answer_order(&mut self, order: OrderId, answer: &str) -> Result<Reply> {
+        if self.conn.is_remote() {
+            let asker = orders::answer(self.conn, order, answer)?;
+            self.news.rung.extend(asker);
+        }
+        Ok(Reply::Done)
     }
 
     fn cancel_waiting(&mut self, place: &Place) -> Result<()> {
