@@ -17,6 +17,8 @@ mod least;
 mod machine;
 mod ours;
 mod page;
+mod postgres;
+mod postgres_peers;
 mod proc;
 mod pushers;
 mod report;
@@ -25,6 +27,7 @@ mod setting;
 
 use std::error::Error;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -72,6 +75,9 @@ struct Args {
     /// Keep the databases
     #[arg(long)]
     keep: bool,
+    /// Install the peers on PostgreSQL by npm and pip into a folder beside the programs, and end
+    #[arg(long)]
+    install_peers: bool,
 }
 
 impl Args {
@@ -116,9 +122,14 @@ fn run(args: &Args) -> Outcome<bool> {
     }
     let chosen = choose(&args.cases)?;
     let tools = Tools::find()?;
+    if args.install_peers {
+        return postgres_peers::install(&tools).map(|()| true);
+    }
     let parent = args.dir.clone().unwrap_or_else(|| tools.own_target().join("bench"));
     fs::create_dir_all(&parent)?;
-    let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&parent)?;
+    // A server that runs as another user finds its files in it.
+    let readable = fs::Permissions::from_mode(0o755);
+    let folder = tempfile::Builder::new().prefix("run-").permissions(readable).tempdir_in(&parent)?;
     let machine = Machine::look(folder.path(), &tools)?;
     let head = format!("{}{}\n", machine.text(), args.size());
     print!("{head}");

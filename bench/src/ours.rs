@@ -69,12 +69,17 @@ impl Drained {
 
 /// queue-work with the environment of nobody.
 pub(crate) fn queue_work(setting: &Setting<'_>) -> Command {
+    at(setting, &setting.dir)
+}
+
+/// The same, of somebody with this home.
+fn at(setting: &Setting<'_>, home: &Path) -> Command {
     let mut command = Command::new(&setting.tools.queue_work);
     let own = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QUEUE_WORK_"));
     own.for_each(|(name, _)| {
         command.env_remove(name);
     });
-    command.env("HOME", &setting.dir).env_remove("XDG_STATE_HOME").env_remove("XDG_CONFIG_HOME").env_remove("RUST_LOG");
+    command.env("HOME", home).env_remove("XDG_STATE_HOME").env_remove("XDG_CONFIG_HOME").env_remove("RUST_LOG");
     command.current_dir(&setting.dir).stdin(Stdio::null());
     command
 }
@@ -82,10 +87,13 @@ pub(crate) fn queue_work(setting: &Setting<'_>) -> Command {
 impl Master {
     /// Starts a master in a folder of its own; does not wait.
     pub(crate) fn launch(setting: &Setting<'_>, database: &Path, args: &[&str], worker: &[OsString]) -> Outcome<Self> {
+        Self::launched(queue_work(setting), database, args, worker)
+    }
+
+    fn launched(mut command: Command, database: &Path, args: &[&str], worker: &[OsString]) -> Outcome<Self> {
         let folder = tempfile::Builder::new().prefix("qwb").tempdir()?;
         let socket = folder.path().join("s");
-        let stderr = database.with_extension("err");
-        let mut command = queue_work(setting);
+        let stderr = folder.path().join("err");
         command.arg("--database").arg(database).arg("--socket").arg(&socket).args(args);
         if !worker.is_empty() {
             command.arg("--").args(worker);
@@ -93,6 +101,21 @@ impl Master {
         command.stdout(Stdio::null()).stderr(File::create(&stderr)?);
         let child = command.spawn()?;
         Ok(Self { child, database: database.to_owned(), socket, stderr, _folder: folder })
+    }
+
+    /// Starts a master as if it were on another host, whose home is this, and waits until its workers are ready.
+    pub(crate) fn start_at(
+        setting: &Setting<'_>,
+        home: &Path,
+        database: &Path,
+        workers: u32,
+        worker: &[OsString],
+    ) -> Outcome<Self> {
+        let number = workers.to_string();
+        let args = ["--queue", QUEUE, "--workers", &number];
+        let mut master = Self::launched(at(setting, home), database, &args, worker)?;
+        master.wait_until_ready(workers)?;
+        Ok(master)
     }
 
     /// Starts a master with so many workers and waits until they are ready.
@@ -240,6 +263,28 @@ impl Master {
             return Err(format!("{failed} jobs failed").into());
         }
         Ok(Drained { jobs: done, seconds, cpu_ns })
+    }
+
+    /// The same, and the rate of the last fifth.
+    pub(crate) fn timed_with_end(&self, jobs: u64) -> Outcome<(Drained, f64)> {
+        let mut client = self.client()?;
+        let (before, cpu, start) = (succeeded(&mut client)?, proc::cpu_ns(self.pid())?, now_ns());
+        pause_or_resume(&mut client, "resume", QUEUE)?;
+        let mut done = 0;
+        // Rarely: the totals of a store on a server are asked for there.
+        let interval = Duration::from_millis(20);
+        until("most jobs to be done", DEADLINE, interval, || {
+            done = succeeded(&mut client)? - before;
+            Ok(done >= jobs / 5 * 4)
+        })?;
+        let (most, then) = (done, seconds_since(start));
+        until("all jobs to be done", DEADLINE, interval, || {
+            done = succeeded(&mut client)? - before;
+            Ok(done >= jobs)
+        })?;
+        let seconds = seconds_since(start);
+        let cpu_ns = proc::cpu_ns(self.pid())? - cpu;
+        Ok((Drained { jobs: done, seconds, cpu_ns }, (done - most) as f64 / (seconds - then)))
     }
 
     /// Ends it in order.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
-use crate::Outcome;
+use crate::{Outcome, postgres};
 
 /// One repetition of one case.
 #[derive(Debug)]
@@ -66,6 +66,9 @@ pub(crate) struct Tools {
     pub(crate) strace: Option<PathBuf>,
     pub(crate) nginx: Option<PathBuf>,
     pub(crate) gunicorn: Option<PathBuf>,
+    /// The programs of PostgreSQL.
+    pub(crate) postgres: Option<PathBuf>,
+    pub(crate) node: Option<PathBuf>,
 }
 
 impl Tools {
@@ -89,6 +92,8 @@ impl Tools {
             strace: find("strace"),
             nginx: find("nginx"),
             gunicorn: find("gunicorn"),
+            postgres: postgres::programs(),
+            node: find("node"),
         })
     }
 
@@ -114,6 +119,8 @@ impl Tools {
             ("strace", version(&self.strace, "-V")),
             ("nginx", version(&self.nginx, "-v")),
             ("gunicorn", version(&self.gunicorn, "--version")),
+            ("postgresql", version(&self.postgres.as_ref().map(|folder| folder.join("postgres")), "--version")),
+            ("node", version(&self.node, "--version").map(|version| format!("node {version}"))),
         ]
     }
 }

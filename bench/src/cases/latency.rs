@@ -5,6 +5,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use queue_work::testing::model::Pushed;
@@ -70,8 +71,8 @@ fn once(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
 }
 
 /// Milliseconds to the worker, and to the answer; p50 and p99 of each.
-struct Times {
-    worker: (f64, f64),
+pub(super) struct Times {
+    pub(super) worker: (f64, f64),
     answer: (f64, f64),
 }
 
@@ -86,8 +87,13 @@ impl Times {
 }
 
 fn ours(setting: &Setting<'_>) -> Outcome<Times> {
+    onto(setting, &setting.dir.join("q.db"))
+}
+
+/// Of pushes to a master of this store.
+pub(super) fn onto(setting: &Setting<'_>, database: &Path) -> Outcome<Times> {
     let stamps = setting.folder("stamps")?;
-    let master = Master::start(setting, &setting.dir.join("q.db"), WORKERS, &[], &roles::stamping(setting, &stamps))?;
+    let master = Master::start(setting, database, WORKERS, &[], &roles::stamping(setting, &stamps))?;
     master.warm_up("stamp", "[0, 0]")?;
     let mut client = master.client()?;
     let pushes = at_intervals(setting, |number| {

@@ -15,6 +15,7 @@ mod memory;
 mod mixed;
 mod observe;
 mod pool;
+mod postgres;
 mod processors;
 mod push;
 mod queues;
@@ -71,4 +72,9 @@ pub(crate) static ALL: &[&Case] = &[
     &autoscale::AUTOSCALE,
     &autoscale::REPLAY,
     &autoscale::ZERO,
+    &postgres::PEERS,
+    &postgres::HELD,
+    &postgres::TWO,
+    &postgres::IDLE,
+    &postgres::MIGRATE,
 ];

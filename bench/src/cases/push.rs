@@ -160,6 +160,21 @@ fn bulk(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
     Ok(())
 }
 
+/// Jobs a second that come into a store on a server, through its master.
+pub(super) fn onto(setting: &Setting<'_>, url: &str, jobs: u64) -> Outcome<f64> {
+    let file = setting.shared.join("jobs.jsonl");
+    write_jobs(&file, jobs)?;
+    let noop = [setting.tools.noop.clone().into_os_string()];
+    let master = Master::start(setting, Path::new(url), 2, &[], &noop)?;
+    master.warm_up("noop", "null")?;
+    master.pause()?;
+    let mut command = queue_work(setting);
+    command.arg("--database").arg(url).arg("--socket").arg(&master.socket);
+    let (seconds, _) = bulk_push(command, &file, jobs)?;
+    master.stop()?;
+    Ok(jobs as f64 / seconds)
+}
+
 fn write_jobs(path: &PathBuf, jobs: u64) -> Outcome<()> {
     if !path.exists() {
         let mut text = String::new();
