@@ -28,7 +28,7 @@ macro_rules! suite_alone {
 suite_alone! { a_superseded_master_is_refused_everything }
 
 suite_of_two! {
-    a_job_is_claimed_by_one_of_them, only_the_jobs_of_a_dead_one_are_released, one_that_was_taken_over_begins_anew,
+    a_job_is_claimed_by_one_of_them, what_comes_before_the_jobs_that_one_has_taken_is_next, only_the_jobs_of_a_dead_one_are_released, one_that_was_taken_over_begins_anew,
     one_that_renews_is_not_taken_over, nobody_is_dead_to_one_that_was_away, what_one_makes_ready_the_other_hears,
     what_is_due_is_promoted_once, a_pause_reaches_the_other, a_job_that_runs_elsewhere_is_cancelled_there,
     a_tick_is_taken_by_one_of_them, what_becomes_of_a_processor_is_heard_elsewhere, the_end_of_a_job_is_heard_elsewhere, one_of_them_prunes_until_it_is_gone, the_runs_of_both_are_counted_once, ids_and_batches_of_one_are_not_those_of_the_other

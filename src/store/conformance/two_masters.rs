@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::Generation;
+use crate::model::bulk::BulkStep;
 use crate::model::order::Fate;
 use crate::store::{Duty, StoreError, Tenure};
 
@@ -92,6 +93,33 @@ pub(super) fn a_job_is_claimed_by_one_of_them(mut two: Two) {
     assert_eq!(all().map(|job| job.id).collect::<BTreeSet<_>>(), pushed.iter().map(|job| job.id).collect());
     assert_eq!(all().map(|job| job.run).collect::<BTreeSet<_>>().len(), 10, "no run has the id of another");
     assert!(two.a.claim(1).is_empty() && two.b.claim(1).is_empty());
+}
+
+pub(super) fn what_comes_before_the_jobs_that_one_has_taken_is_next(mut two: Two) {
+    let with_priority = |priority| NewJob { priority, ..job() };
+    two.a.push(vec![job(); 9]);
+    let first = two.a.claim(2);
+    two.b.claim(1);
+    // No news are read here: where they are lost nothing changes.
+    let urgent = two.b.push_one(with_priority(5));
+    assert_eq!(two.a.claim_one().id, urgent, "pushed by the other");
+    let given_back = first[0].clone();
+    two.a.one(Change::Unclaim { job: given_back.id, run: given_back.run });
+    assert_eq!(two.b.claim_one().id, given_back.id, "given back by the other");
+    let mut step = |step| two.b.one(Request::Bulk(step));
+    let Reply::Begun(bulk) = step(BulkStep::Begin(super::bulk::owner())) else { panic!("it begins") };
+    step(BulkStep::Stage { bulk, jobs: [with_priority(7), with_priority(6)].into() });
+    step(BulkStep::Commit { bulk, batch: Arc::default() });
+    step(BulkStep::Open { bulk, limit: 9 });
+    let priorities = |claimed: Vec<Claimed>, kit: &mut Kit| {
+        claimed.iter().map(|claimed| kit.job(claimed.id).priority).collect::<Vec<_>>()
+    };
+    let (of_a, of_b) = (two.a.claim(1), two.b.claim(2));
+    assert_eq!((priorities(of_a, &mut two.a), priorities(of_b, &mut two.b)), (vec![7], vec![6, 0]), "pushed in bulk");
+    let lost = two.b.claim_one().id;
+    two.a_takes_over();
+    assert!(two.a.claim(9).iter().any(|claimed| claimed.id == lost), "left by one that is dead");
+    assert_eq!(two.a.totals().ready, 0, "nothing is left behind");
 }
 
 pub(super) fn only_the_jobs_of_a_dead_one_are_released(mut two: Two) {

@@ -25,7 +25,7 @@ const MOST_PREPARED: usize = 500;
 const MOST_PUT_OFF: usize = 5_000;
 
 /// Key of `running`.
-const CURRENT: &str = "SELECT job_id, run_id FROM running WHERE job_id = ANY ($1)";
+pub(super) const CURRENT: &str = "SELECT job_id, run_id FROM running WHERE job_id = ANY ($1)";
 
 /// The connection.
 pub(in crate::store) struct Connection {
@@ -84,9 +84,14 @@ impl Connection {
 
     /// Commits, and does this afterwards in the same breath.
     pub(super) fn commit(&self, then: &str) -> Result<()> {
+        self.commit_with("", then)
+    }
+
+    /// The same, and does something before.
+    pub(super) fn commit_with(&self, before: &str, then: &str) -> Result<()> {
         self.flush()?;
         self.in_transaction.set(false);
-        self.run(&format!("COMMIT{then}"))
+        self.run(&format!("{before}COMMIT{then}"))
     }
 
     pub(super) fn roll_back(&self) -> Result<()> {
@@ -131,11 +136,18 @@ impl Connection {
     }
 
     /// Makes a change of one row for each of these.
-    pub(in crate::store) fn many(&self, text: &str, rows: Vec<Vec<Value>>) -> Result<()> {
+    pub(in crate::store) fn many(&self, text: &str, mut rows: Vec<Vec<Value>>) -> Result<()> {
         let single = self.prepared(text, || dialect::translate(text))?;
-        let types = single.params();
-        let many = self.prepared(&format!("many: {text}"), || dialect::for_many(text, types))?;
-        let columns = value::columns(types, rows);
+        if rows.len() < 2 {
+            let Some(row) = rows.pop() else { return Ok(()) };
+            let bound: Vec<Bound> = row.into_iter().map(Bound).collect();
+            let mut client = self.client.borrow_mut();
+            return client.execute(&single, &refs(&bound)).map_err(|e| wrap(e, text)).map(drop);
+        }
+        let (types, own) = (single.params(), value::own(&rows));
+        let form: String = own.iter().map(|own| if *own { '1' } else { '0' }).collect();
+        let many = self.prepared(&format!("{form}: {text}"), || dialect::for_many(text, types, &own))?;
+        let columns = value::columns(&own, rows);
         let params: Vec<&(dyn ::postgres::types::ToSql + Sync)> = columns.iter().map(AsRef::as_ref).collect();
         self.client.borrow_mut().execute(&many, &params).map_err(|e| wrap(e, text)).map(drop)
     }

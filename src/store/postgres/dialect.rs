@@ -2,12 +2,19 @@
 //!
 //! Statements keep to what both have; this translates the few things that one of them words in a way of its own:
 //! parameters (`?1`), hints (`CROSS JOIN … ON`, `INDEXED BY`; a session of ours joins in the order that is written), `max` and
-//! `min` of several values, and `instr`. Invariant: what stands between quotes is never touched.
+//! `min` of several values, and `instr`. A comment says where the first rows of a lane are looked for (see [`fronts`]). Invariant:
+//! what stands between quotes is never touched.
 
 use ::postgres::types::Type;
 
+use super::fronts;
+
 /// Translates a statement.
 pub(super) fn translate(text: &str) -> String {
+    rest_of(&fronts::look_from(text))
+}
+
+fn rest_of(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -70,12 +77,13 @@ fn has_several(arguments: &str) -> bool {
     false
 }
 
-/// The form of a change of one row that makes it for many, whose values are arrays.
-pub(super) fn for_many(text: &str, types: &[Type]) -> String {
-    let arrays: Vec<String> = (1..).zip(types).map(|(at, ty)| format!("${at}::{ty}[]")).collect();
-    let names: Vec<String> = (1..=types.len()).map(|at| format!("a{at}")).collect();
+/// The form of a change of one row that makes it for many. `own`: which values each row has of its own, and are arrays.
+pub(super) fn for_many(text: &str, types: &[Type], own: &[bool]) -> String {
+    let arrays = (1..).zip(types).zip(own).filter(|(_, own)| **own).map(|(column, _)| column);
+    let (arrays, names): (Vec<String>, Vec<String>) =
+        arrays.map(|(at, ty)| (format!("${at}::{ty}[]"), format!("a{at}"))).unzip();
     let rows = format!("unnest({}) AS v({})", arrays.join(", "), names.join(", "));
-    let text = translate(text).replace('$', "v.a");
+    let text = each_row(&translate(text), types, own);
     if let Some((before, values)) = text.split_once(" VALUES (") {
         let (values, rest) = values.rsplit_once(')').unwrap_or((values, ""));
         return format!("{before} SELECT {values} FROM {rows}{rest}");
@@ -83,6 +91,21 @@ pub(super) fn for_many(text: &str, types: &[Type]) -> String {
     let (before, found) = text.split_once(" WHERE ").expect("BUG: a change that is put off names its row");
     let from = if before.starts_with("DELETE") { "USING" } else { "FROM" };
     format!("{before} {from} {rows} WHERE {found}")
+}
+
+/// Has the parameters of a change stand for values of a row.
+fn each_row(text: &str, types: &[Type], own: &[bool]) -> String {
+    let mut parts = text.split('$');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        let (number, rest) = part.split_at(digits);
+        let at = number.parse::<usize>().map_or(0, |number| number - 1);
+        let one = if own[at] { format!("v.a{number}") } else { format!("${number}::{}", types[at]) };
+        out += &one;
+        out += rest;
+    }
+    out
 }
 
 #[cfg(test)]
@@ -107,6 +130,7 @@ mod tests {
 
     #[test]
     fn a_change_of_one_row_becomes_one_of_many() {
+        let for_many = |text: &str, types: &[Type]| super::for_many(text, types, &vec![true; types.len()]);
         assert_eq!(
             for_many("INSERT INTO t (a, b) VALUES (?1, coalesce(?2, 0))", &[Type::INT8, Type::TEXT]),
             "INSERT INTO t (a, b) SELECT v.a1, coalesce(v.a2, 0) FROM unnest($1::int8[], $2::text[]) AS v(a1, a2)"
@@ -118,6 +142,18 @@ mod tests {
         assert_eq!(
             for_many("DELETE FROM t WHERE a = ?1 AND b = ?2", &[Type::INT8, Type::INT8]),
             "DELETE FROM t USING unnest($1::int8[], $2::int8[]) AS v(a1, a2) WHERE a = v.a1 AND b = v.a2"
+        );
+    }
+
+    #[test]
+    fn what_all_rows_have_in_common_is_sent_once() {
+        assert_eq!(
+            for_many(
+                "INSERT INTO t (a, b, c) VALUES (?1, ?2, ?3)",
+                &[Type::INT8, Type::TEXT, Type::INT8],
+                &[true, false, true]
+            ),
+            "INSERT INTO t (a, b, c) SELECT v.a1, $2::text, v.a3 FROM unnest($1::int8[], $3::int8[]) AS v(a1, a3)"
         );
     }
 }

@@ -22,16 +22,23 @@ const WORKER_BITS: u32 = 32;
 pub(super) const STUCK: u32 = 3;
 
 /// One row each, by their keys; all of the few rows of members that live.
-const FOUND: &str = "SELECT (SELECT batch FROM generations WHERE generation = ?1 AND ended_at IS NULL AND taken = 0), \
+pub(super) const FOUND: &str = "SELECT (SELECT (SELECT batch FROM applied WHERE generation = ?1 ORDER BY batch DESC LIMIT 1) FROM generations \
+     WHERE generation = ?1 AND ended_at IS NULL AND taken = 0), \
      coalesce((SELECT max(generation) FROM generations), 0), (SELECT last_value FROM run_ids), \
-     EXISTS (SELECT 1 FROM generations WHERE ended_at IS NULL AND generation <> ?1)";
-/// No table.
-const RUN_HIGH_KEEP: &str = "SELECT setval('run_ids', ?1)";
+     EXISTS (SELECT 1 FROM generations WHERE ended_at IS NULL AND generation <> ?1), \
+     (SELECT queues_forgotten FROM pruned WHERE id = 1)";
 /// `generations.generation`; once per start.
 const ADD: &str = "INSERT INTO generations (generation, pid, pid_start, boot_id, cookie, version, started_at, run_high, \
      worker_high, host, place, lease_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11)";
 /// One row.
 const NEXT: &str = "SELECT nextval('generation_ids')";
+/// The end of the key of `applied`; once per batch.
+pub(in crate::store) const APPLIED: &str = "UPDATE applied SET batch = ?2 WHERE generation = ?1 \
+     AND batch = (SELECT batch FROM applied WHERE generation = ?1 ORDER BY batch DESC LIMIT 1)";
+/// Key of `applied`.
+const APPLIED_ADD: &str = "INSERT INTO applied (generation, batch) VALUES (?1, 0)";
+/// Key of `applied`; once per end of a member.
+const APPLIED_DELETE: &str = "DELETE FROM applied WHERE generation = ?1";
 /// `beats.generation`.
 const BEAT_ADD: &str = "INSERT INTO beats (generation, beat) VALUES (?1, 0)";
 /// `beats.generation`.
@@ -76,13 +83,9 @@ pub(super) struct Other {
 /// The state in which a transaction of this generation begins.
 pub(super) fn found(conn: Conn<'_>, ours: i64) -> Result<Found> {
     conn.prepare_cached(FOUND)?.query_row([ours], |row| {
-        Ok(Found { batch: row.get(0)?, last: row.get(1)?, run_high: row.get(2)?, others: row.get(3)? })
+        let (batch, last, run_high) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Found { batch, last, run_high, others: row.get(3)?, forgotten: row.get(4)? })
     })
-}
-
-/// Not undone with the transaction, so that no run id is given twice.
-pub(super) fn keep_run_high(conn: Conn<'_>, high: i64) -> Result<()> {
-    conn.prepare_cached(RUN_HIGH_KEEP)?.query_row([high], |_| Ok(()))
 }
 
 /// Adds a member.
@@ -109,6 +112,7 @@ pub(super) fn join(
         lease.as_micros() as i64,
     ))?;
     conn.prepare_cached(BEAT_ADD)?.execute([generation])?;
+    conn.prepare_cached(APPLIED_ADD)?.execute([generation])?;
     let high = found(conn, generation)?.run_high;
     conn.prepare_cached(rollups::COUNTED_ADD)?.execute((generation, high))?;
     let (generation, first_worker) = (Generation(generation), WorkerId(first_worker));
@@ -176,5 +180,6 @@ pub(super) fn lead(conn: Conn<'_>, duty: Duty, ours: Generation) -> Result<bool>
 /// A member is over.
 pub(super) fn end(conn: Conn<'_>, generation: i64, at: UnixMicros) -> Result<usize> {
     conn.prepare_cached(BEAT_DELETE)?.execute([generation])?;
+    conn.prepare_cached(APPLIED_DELETE)?.execute([generation])?;
     conn.prepare_cached(sql::GENERATION_END)?.execute((generation, at.0))
 }

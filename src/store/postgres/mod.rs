@@ -14,12 +14,15 @@
 mod connection;
 mod dialect;
 mod error;
+pub(super) mod fronts;
 mod inbox;
 pub(super) mod members;
 mod moving;
 mod news;
 mod open;
 pub(super) mod orders;
+#[cfg(test)]
+mod plan_tests;
 mod pulse;
 mod records;
 mod roles;
@@ -81,6 +84,8 @@ pub(super) struct PostgresStore {
     heard: i64,
     /// The transaction tells others something.
     has_told: bool,
+    /// The transaction gives out runs.
+    has_runs: bool,
 }
 
 /// How long a member lives without a word, if nothing else is said.
@@ -106,6 +111,7 @@ impl PostgresStore {
             watch: Watch::default(),
             heard: 0,
             has_told: false,
+            has_runs: false,
         };
         store.heard = store.read(news::last)?;
         Ok(store)

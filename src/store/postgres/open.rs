@@ -27,7 +27,7 @@ const TABLES: &str = include_str!("../../../migrations/postgres/0001_store.sql")
 /// Settings of every session: plans follow the order in which a statement is written, along keys, and do not depend on
 /// statistics, which are never right for tables whose rows come and go.
 const SESSION: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-     SET enable_bitmapscan = off; SET join_collapse_limit = 1; SET from_collapse_limit = 1; \
+     SET enable_bitmapscan = off; SET enable_material = off; SET join_collapse_limit = 1; SET from_collapse_limit = 1; \
      SET plan_cache_mode = force_generic_plan; SET jit = off; SET default_transaction_isolation = 'read committed'";
 /// How long a member may live without a word, at least and at most.
 const LEASES: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_mins(10);

@@ -21,6 +21,8 @@ pub(super) struct Found {
     pub(super) run_high: i64,
     /// Whether there are members other than this one.
     pub(super) others: bool,
+    /// How often queues were forgotten.
+    pub(super) forgotten: i64,
 }
 
 impl PostgresStore {
@@ -54,7 +56,7 @@ impl PostgresStore {
         check(found)?;
         self.high.run = self.high.run.max(found.run_high);
         let before = self.high.run;
-        if self.names.begin(conn).map_err(map)? {
+        if self.names.begin_at(found.forgotten) {
             self.blocks.clear();
         }
         let mut batch = Batch::new(conn, (&mut self.names, &mut self.blocks, &mut self.high), generation, at);
@@ -63,9 +65,7 @@ impl PostgresStore {
         let told = std::mem::take(&mut batch.news);
         drop(batch);
         self.has_told = news::tell(conn, generation, &told).map_err(map)?;
-        if self.high.run > before {
-            members::keep_run_high(conn, self.high.run).map_err(map)?;
-        }
+        self.has_runs = self.high.run > before;
         Ok(done)
     }
 
@@ -80,12 +80,15 @@ impl PostgresStore {
         // A transaction of its own, as notices are given out one at a time; and nobody waits for its way to the disk.
         let notice = format!("; BEGIN; SET LOCAL synchronous_commit = off; NOTIFY {}; COMMIT", self.server.channel);
         let then = if std::mem::take(&mut self.has_told) { &*notice } else { "" };
+        // Not undone with the transaction, so that no run id is given twice.
+        let high = format!("SELECT setval('run_ids', {}); ", self.high.run);
+        let before = if std::mem::take(&mut self.has_runs) { &*high } else { "" };
         let result = self.conn.flush().map_err(|e| self.map(&e));
         if result.is_err() {
             self.roll_back();
             return result;
         }
-        let result = self.conn.commit(then).map_err(|e| error::map_commit(&self.server.shown, &e));
+        let result = self.conn.commit_with(before, then).map_err(|e| error::map_commit(&self.server.shown, &e));
         if result.is_err() {
             self.broken = true;
             self.roll_back();

@@ -74,15 +74,36 @@ fn unescaped(text: &str) -> String {
     text.replace("\u{10ffff}0", "\0").replace("\u{10ffff}1", "\u{10ffff}")
 }
 
-/// The columns of rows, as arrays of these types.
-pub(super) fn columns(types: &[Type], rows: Vec<Vec<Value>>) -> Vec<Box<dyn ToSql + Sync>> {
-    let mut columns: Vec<Vec<Value>> = types.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+/// A parameter of a change of many rows.
+pub(super) type Parameter = Box<dyn ToSql + Sync>;
+
+/// Which columns of rows differ from row to row; one does at least, so that there is a row for each.
+pub(super) fn own(rows: &[Vec<Value>]) -> Vec<bool> {
+    let Some((first, rest)) = rows.split_first() else { return Vec::new() };
+    let mut own: Vec<bool> = (0..first.len()).map(|at| rest.iter().any(|row| row[at] != first[at])).collect();
+    if !own.contains(&true)
+        && let Some(own) = own.first_mut()
+    {
+        *own = true;
+    }
+    own
+}
+
+/// The columns of rows: arrays, where each row has a value of its own, or the value that all have.
+pub(super) fn columns(own: &[bool], rows: Vec<Vec<Value>>) -> Vec<Parameter> {
+    let most = rows.len();
+    let mut columns: Vec<Vec<Bound>> = own.iter().map(|own| Vec::with_capacity(if *own { most } else { 1 })).collect();
     for row in rows {
-        for (column, value) in columns.iter_mut().zip(row) {
-            column.push(value);
+        for ((column, value), own) in columns.iter_mut().zip(row).zip(own) {
+            if *own || column.is_empty() {
+                column.push(Bound(value));
+            }
         }
     }
-    columns.into_iter().map(|column| Box::new(column.into_iter().map(Bound).collect::<Vec<_>>()) as _).collect()
+    let parameter = |(mut column, own): (Vec<Bound>, &bool)| -> Parameter {
+        if *own { Box::new(column) } else { Box::new(column.pop().expect("BUG: there is a row")) }
+    };
+    columns.into_iter().zip(own).map(parameter).collect()
 }
 
 /// A value that a server has sent.

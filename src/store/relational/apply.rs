@@ -8,6 +8,7 @@ use super::sql;
 use crate::model::JobAction;
 use crate::model::change::{Change, Op, Reply, Request};
 use crate::store::Applied;
+use crate::store::postgres::members;
 
 /// The job whose run an operation is about, if it is about one.
 fn run_of(op: &Op) -> Option<i64> {
@@ -87,7 +88,11 @@ impl Batch<'_> {
         }
         let replies = ops.iter().map(|op| self.apply(op)).collect::<rusqlite::Result<Vec<_>>>()?;
         let changed = self.write_changes()?;
-        if number != 0 || *self.high != before {
+        if self.conn.is_remote() {
+            if number != 0 {
+                self.conn.later(&mut None, members::APPLIED, (self.generation, number as i64))?;
+            }
+        } else if number != 0 || *self.high != before {
             let (run, worker) = (self.high.run, self.high.worker);
             self.run(sql::GENERATION_MARK, (self.generation, number as i64, run, worker))?;
         }

@@ -250,7 +250,10 @@ impl Batch<'_> {
     /// The counts stay but for those of lanes of types, and another job may be the first of a lane.
     fn open_ready(&mut self, ids: Ids) -> Result<()> {
         let conn = self.conn;
-        let mut statement = conn.prepare_cached(sql::KINDS_OF_RANGE)?;
+        // Rows cost nothing here and a way from there.
+        let text = sql::KINDS_OF_RANGE;
+        let once = conn.is_remote().then(|| text.replacen("SELECT", "SELECT DISTINCT", 1));
+        let mut statement = conn.prepare_cached(once.as_deref().unwrap_or(text))?;
         let mut rows = statement.query((ids.first, ids.last))?;
         let (mut last, mut lanes, mut is_keyed) = (None, BTreeSet::new(), false);
         while let Some(row) = &rows.next()? {

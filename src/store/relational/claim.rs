@@ -11,6 +11,7 @@ use rusqlite::types::ToSql;
 use super::batch::{Batch, Waiting};
 use super::conn::Row;
 use super::ended::End;
+use super::key_lanes::KEYED;
 use super::{lanes, names, sql};
 use crate::model::change::{Claim, HeldBack, Reply};
 use crate::model::failure::Failure;
@@ -20,6 +21,7 @@ use crate::model::{
     Cause, Claimed, Counters, Holds, JobId, ProcessorRunId, QueueName, RunId, TraceContext, UnixMicros,
 };
 use crate::store::EXPIRED_PER_CLAIM;
+use crate::store::postgres::fronts;
 
 /// One row of the front of a queue.
 pub(in crate::store) struct Front {
@@ -181,7 +183,14 @@ impl Batch<'_> {
             let mut of_lane = front.iter().filter(|row| row.at.lane == lane);
             let count = of_lane.clone().count();
             let Some(last) = of_lane.next_back().map(|row| row.at) else { continue };
-            self.run(sql::READY_DELETE_FRONT, (last.queue, lane, last.nprio, last.due_at, last.id))?;
+            let (queue, most) = (last.queue, count as i64);
+            if !self.conn.is_remote() {
+                self.run(sql::READY_DELETE_FRONT, (queue, lane, last.nprio, last.due_at, last.id))?;
+            } else if lane < KEYED {
+                self.run(fronts::LEAVE, (queue, lane, last.nprio, last.due_at, last.id, most))?;
+            } else {
+                self.run(fronts::LEAVE_KEY, (queue, lane, most))?;
+            }
             self.count_ready(last.queue, lane, -(count as i64));
         }
         Ok(())
@@ -199,7 +208,7 @@ impl Batch<'_> {
         if lanes.is_empty() {
             return Ok(Vec::new());
         }
-        let mut statement = self.conn.prepare_cached(&lanes::front(lanes.len()))?;
+        let mut statement = self.conn.prepare_cached(&lanes::front(lanes.len(), self.conn.is_remote()))?;
         let most_rows = most as i64;
         let params: Vec<&dyn ToSql> =
             [&queue as &dyn ToSql, &most_rows].into_iter().chain(lanes.iter().map(|lane| lane as _)).collect();

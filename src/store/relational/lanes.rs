@@ -37,8 +37,8 @@ const LANE_GIVE: &str = "UPDATE types SET lane = 1 + id WHERE id = ?1 AND lane =
 const LANE_AFTER: &str =
     "SELECT lane FROM ready WHERE queue = ?1 AND lane > ?2 AND lane < 1099511627776 ORDER BY lane LIMIT 1";
 /// The first row of a lane by the key of `ready`.
-const READY_FIRST: &str =
-    "SELECT nprio, due_at, id FROM ready WHERE queue = ?1 AND lane = ?2 ORDER BY nprio, due_at, id LIMIT 1";
+const READY_FIRST: &str = "SELECT nprio, due_at, id FROM ready WHERE queue = ?1 AND lane = ?2 \
+     /*front: ready, ?1, ?2*/ ORDER BY nprio, due_at, id LIMIT 1";
 /// Onward by the key of `ready` up to a lane, then `jobs.id`, `types.id` and `key_lanes.id`.
 const READY_ONWARD: &str = "SELECT r.lane, r.nprio, r.due_at, r.id, r.tried, coalesce(t.lane, 1), k.lane, k.key FROM ready r \
      CROSS JOIN jobs j ON j.id = r.id LEFT JOIN types t ON t.id = j.type \
@@ -64,16 +64,22 @@ const SORTING_END: &str = "DELETE FROM sorting WHERE one = 1";
 const QUEUE_AFTER: &str = "SELECT id FROM queues WHERE id > ?1 ORDER BY id LIMIT 1";
 
 /// The fronts of some lanes of a queue (?1), merged in their order, at most ?2 rows; ?3 and on: the lanes. Of each by the key
-/// of `ready`, then `jobs.id`: none is read further than the rows that are given.
-pub(in crate::store) fn front(lanes: usize) -> String {
+/// of `ready`, then `jobs.id`: none is read further than the rows that are given. PostgreSQL, which reads all of each to put them in
+/// order, is told to read of each as many as are asked for (`is_remote`).
+pub(in crate::store) fn front(lanes: usize, is_remote: bool) -> String {
     let front = |number: usize| {
         format!(
             "SELECT r.lane, r.nprio, r.due_at, r.id, r.tried, j.type, j.args, j.expires_at, j.timeout_us, \
              j.max_attempts, j.unique_key IS NOT NULL, j.pushed_at, j.processor_run, j.trace \
-             FROM ready r CROSS JOIN jobs j ON j.id = r.id WHERE r.queue = ?1 AND r.lane = ?{number}"
+             FROM ready r CROSS JOIN jobs j ON j.id = r.id WHERE r.queue = ?1 AND r.lane = ?{number} \
+             /*front: r, ?1, ?{number}*/"
         )
     };
-    let fronts: Vec<String> = (3..3 + lanes).map(front).collect();
+    let mut fronts: Vec<String> = (3..3 + lanes).map(front).collect();
+    if is_remote && lanes > 1 {
+        let bounded = |front| format!("({front} ORDER BY r.nprio, r.due_at, r.id LIMIT ?2)");
+        fronts = fronts.into_iter().map(bounded).collect();
+    }
     fronts.join(" UNION ALL ") + " ORDER BY 2, 3, 4 LIMIT ?2"
 }
 

@@ -69,14 +69,18 @@ impl Names {
     /// At the beginning of a transaction: whether queues were forgotten since the last one, so that ids may mean others, or
     /// types got lanes, or queues limits.
     pub(in crate::store) fn begin(&mut self, conn: Conn<'_>) -> Result<bool> {
-        let forgotten = conn.prepare_cached(sql::FORGOTTEN_GET)?.query_row([], |row| row.get(0))?;
+        Ok(self.begin_at(conn.prepare_cached(sql::FORGOTTEN_GET)?.query_row([], |row| row.get(0))?))
+    }
+
+    /// The same, where it was read how often queues were forgotten.
+    pub(in crate::store) fn begin_at(&mut self, forgotten: i64) -> bool {
         let stale = forgotten != self.forgotten;
         if stale {
             self.clear();
         }
         self.forgotten = forgotten;
         self.created.clear();
-        Ok(stale)
+        stale
     }
 
     /// Queues made by this transaction.

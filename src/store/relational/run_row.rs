@@ -19,7 +19,7 @@ const ADD: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation
      error_type, error_code, backtrace, trace_id, span_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
      ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
 /// `runs.id`, `runs_by_job`: of a run with nothing to tell, with a third fewer values to bind.
-const ADD_PLAIN: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, started_at, \
+pub(in crate::store) const ADD_PLAIN: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, started_at, \
      ended_at, waited_us, peak_memory, stderr_tail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '')";
 /// The columns that [`read`] reads. `runs.id` or `runs_by_job`, then keys.
 const SELECT: &str = "SELECT r.id, job_id, t.name AS type, q.name AS queue, w.pool, w.slot, w.pid, \

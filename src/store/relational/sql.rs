@@ -7,14 +7,14 @@
 macro_rules! oldest_ready {
     () => {
         "nullif(min( \
-         coalesce((SELECT due_at FROM ready WHERE queue = queues.id AND lane = 0 ORDER BY nprio, due_at, id LIMIT 1), \
-             9223372036854775807), \
-         coalesce((SELECT due_at FROM ready WHERE queue = queues.id AND lane = 1 ORDER BY nprio, due_at, id LIMIT 1), \
-             9223372036854775807), \
+         coalesce((SELECT due_at FROM ready WHERE queue = queues.id AND lane = 0 /*front: ready, queues.id, 0*/ \
+             ORDER BY nprio, due_at, id LIMIT 1), 9223372036854775807), \
+         coalesce((SELECT due_at FROM ready WHERE queue = queues.id AND lane = 1 /*front: ready, queues.id, 1*/ \
+             ORDER BY nprio, due_at, id LIMIT 1), 9223372036854775807), \
          coalesce((SELECT due_at FROM ready WHERE queue = queues.id AND lane >= 1099511627776 \
              ORDER BY lane, nprio, due_at, id LIMIT 1), 9223372036854775807), \
          coalesce((SELECT min((SELECT due_at FROM ready r WHERE r.queue = l.queue AND r.lane = l.lane \
-             ORDER BY r.nprio, r.due_at, r.id LIMIT 1)) FROM lanes l WHERE l.queue = queues.id), 9223372036854775807)), \
+             /*front: r, l.queue, l.lane*/ ORDER BY r.nprio, r.due_at, r.id LIMIT 1)) FROM lanes l WHERE l.queue = queues.id), 9223372036854775807)), \
          9223372036854775807)"
     };
 }

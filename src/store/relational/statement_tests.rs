@@ -77,7 +77,7 @@ pub(in crate::store) fn all() -> Vec<(String, String)> {
         include_str!("table_rows.rs"),
     ];
     let text = files.concat();
-    let made = [("QUEUE_COUNT", sql::QUEUE_COUNT), ("TOTALS", sql::TOTALS), ("front", &lanes::front(3))];
+    let made = [("QUEUE_COUNT", sql::QUEUE_COUNT), ("TOTALS", sql::TOTALS), ("front", &lanes::front(3, false))];
     let written = text.split("const ").skip(1).filter_map(|part| {
         let (name, rest) = part.split_once(": &str")?;
         let sql = rest.split('"').nth(1)?.replace("\\\n", "");
