@@ -39,7 +39,7 @@ mod order;
 mod pool;
 mod problems;
 mod processors;
-mod random;
+pub(crate) mod random;
 mod rates;
 mod recycle;
 mod released;

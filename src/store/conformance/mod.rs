@@ -16,6 +16,7 @@ mod fairness;
 mod finish;
 mod kits;
 mod lanes;
+mod leases;
 mod life;
 mod limits;
 mod operations;
