@@ -6,6 +6,7 @@ mod inbox;
 mod migrate;
 mod one_host;
 mod orders;
+mod rounds;
 #[path = "../../src/store/postgres/server.rs"]
 mod server;
 #[path = "../support/mod.rs"]
