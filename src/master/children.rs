@@ -82,6 +82,11 @@ impl Children {
         Some(pipes)
     }
 
+    /// Workers are told the number of each run; see [`JobLines::tells_runs`].
+    pub(super) const fn tell_runs(&mut self) {
+        self.job_lines.tells_runs = true;
+    }
+
     /// Sends a job to a worker.
     pub(super) fn send_job(&mut self, id: WorkerId, job: &Claimed, terms: &JobTerms) {
         if let Some(pipes) = self.workers.get_mut(&id) {

@@ -51,7 +51,7 @@ use crate::report::events::Level;
 use crate::report::{Event, Printer};
 use crate::schedule;
 use crate::store::writer::Writer;
-use crate::store::{self, Allow, Holder, Opened, Records, Store, StoreError};
+use crate::store::{self, Allow, Holder, Opened, Records, Store, StoreError, Tenure};
 use crate::trust::{Owner, group};
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
 
@@ -147,6 +147,10 @@ pub(super) fn start(
     let traces = traces.map_err(system("start a thread"))?;
     let console = Console::start(printer.of_generation(begun.generation), least).map_err(system("start a thread"))?;
     let hold = Hold::new(lock, changes, sources.registry(), Source::Database.token());
+    let mut children = Children::new();
+    if let Tenure::Lease(_) = begun.tenure {
+        children.tell_runs();
+    }
     let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
     let mut master = Master {
         core: Decisions::new(Core::new(begun.first_worker, seed)),
@@ -155,7 +159,7 @@ pub(super) fn start(
         fixed: Fixed { inputs: Arc::new(inputs), generation: begun.generation, store_id, started_at, pid },
         in_force: loaded,
         time,
-        children: Children::new(),
+        children,
         hooks: Hooks::default(),
         gateway,
         web: Web::default(),

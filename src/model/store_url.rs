@@ -170,18 +170,24 @@ pub struct StoreOptions {
     pub schema: String,
     /// How long a master lives without a word, as it is written.
     pub lease: Option<String>,
+    /// Whether the server is spoken to in TLS, and whether it has to prove who it is, as it is written.
+    pub sslmode: Option<String>,
+    /// A file with the certificates by which servers are known.
+    pub sslrootcert: Option<String>,
 }
 
 /// Takes the options of a store out of a URL.
 #[must_use]
 pub fn split_options(url: &str) -> (String, StoreOptions) {
-    let mut ours = StoreOptions { schema: DEFAULT_SCHEMA.to_owned(), lease: None };
+    let mut ours = StoreOptions { schema: DEFAULT_SCHEMA.to_owned(), lease: None, sslmode: None, sslrootcert: None };
     let Some((place, options)) = url.split_once('?') else { return (url.to_owned(), ours) };
     let mut others = Vec::new();
     for option in options.split('&') {
         match option.split_once('=') {
             Some(("schema", schema)) => schema.clone_into(&mut ours.schema),
             Some(("lease", lease)) => ours.lease = Some(lease.to_owned()),
+            Some(("sslmode", mode)) => ours.sslmode = Some(mode.to_owned()),
+            Some(("sslrootcert", file)) => ours.sslrootcert = Some(file.to_owned()),
             _ => others.push(option),
         }
     }
@@ -210,8 +216,9 @@ mod tests {
 
     #[test]
     fn the_options_of_a_store_are_not_for_the_server() {
-        let (url, ours) = split_options("postgres://h/d?schema=jobs&sslmode=disable&lease=5s");
-        assert_eq!(url, "postgres://h/d?sslmode=disable");
+        let (url, ours) = split_options("postgres://h/d?schema=jobs&target_session_attrs=any&sslmode=require&lease=5s");
+        assert_eq!(url, "postgres://h/d?target_session_attrs=any");
+        assert_eq!(ours.sslmode.as_deref(), Some("require"));
         assert_eq!((&*ours.schema, ours.lease.as_deref()), ("jobs", Some("5s")));
         assert_eq!(split_options("postgres://h/d?schema=jobs").0, "postgres://h/d");
         assert_eq!(split_options("postgres://h/d").1.schema, DEFAULT_SCHEMA);

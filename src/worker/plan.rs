@@ -44,6 +44,9 @@ struct Job<'a> {
     parents: Option<&'a RawValue>,
     #[serde(default)]
     attempt: Option<u64>,
+    /// Told where several hosts share a store.
+    #[serde(default)]
+    run: Option<u64>,
     #[serde(default)]
     traceparent: Option<String>,
     #[serde(default)]
@@ -74,7 +77,8 @@ pub(super) fn plan(params: &RawValue, template: Option<&Template>) -> Result<Pla
     set(JOB_VARIABLE, job.id.map_or_else(String::new, |id| id.get().to_owned()));
     set("QUEUE_WORK_JOB_TYPE", job.kind);
     set("QUEUE_WORK_ATTEMPT", job.attempt.unwrap_or(1).to_string());
-    for (name, value) in [(TRACEPARENT, job.traceparent), (TRACESTATE, job.tracestate)] {
+    let run = job.run.map(|run| run.to_string());
+    for (name, value) in [("QUEUE_WORK_RUN_ID", run), (TRACEPARENT, job.traceparent), (TRACESTATE, job.tracestate)] {
         if let Some(value) = value {
             set(name, value);
         }
@@ -135,14 +139,15 @@ mod tests {
     #[test]
     fn an_exec_job_says_what_to_run() {
         let plan = planned(
-            r#"{"job_id":7,"type":"exec","args":{"argv":["a","b c"],"cwd":"/x","env":{"K":"V"}},"attempt":2}"#,
+            r#"{"job_id":7,"type":"exec","args":{"argv":["a","b c"],"cwd":"/x","env":{"K":"V"}},"attempt":2,"run":9}"#,
             None,
         )
         .expect("a plan");
         assert_eq!(plan.argv, ["a", "b c"]);
         assert_eq!(plan.cwd, Some("/x".into()));
         let env: Vec<_> = plan.env.iter().map(|(k, v)| format!("{}={}", k.display(), v.display())).collect();
-        assert_eq!(env, ["K=V", "QUEUE_WORK_JOB_ID=7", "QUEUE_WORK_JOB_TYPE=exec", "QUEUE_WORK_ATTEMPT=2"]);
+        let ours = ["QUEUE_WORK_JOB_ID=7", "QUEUE_WORK_JOB_TYPE=exec", "QUEUE_WORK_ATTEMPT=2", "QUEUE_WORK_RUN_ID=9"];
+        assert_eq!((env[0].as_str(), &env[1..]), ("K=V", &ours.map(str::to_owned)[..]));
         assert_eq!(plan.stdin, None);
         let bare = planned(r#"{"type":"exec","args":{"argv":["a"],"cwd":null,"env":null}}"#, None).expect("a plan");
         assert_eq!((bare.argv, bare.cwd), (vec!["a".into()], None));

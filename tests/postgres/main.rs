@@ -11,6 +11,7 @@ mod rounds;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 mod way;
 
 use std::path::PathBuf;

@@ -30,6 +30,7 @@ mod roles;
 pub(super) mod server;
 #[cfg(test)]
 mod statement_tests;
+mod tls;
 mod transaction;
 mod value;
 

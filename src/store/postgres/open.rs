@@ -8,9 +8,10 @@ use std::ops::RangeInclusive;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use ::postgres::{Client, Config, NoTls};
+use ::postgres::{Client, Config};
 
 use super::connection::Connection;
+use super::tls::Tls;
 use super::{error, members};
 use crate::model::store_url::{self, StoreOptions};
 use crate::model::units;
@@ -38,6 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) struct Server {
     config: Config,
+    tls: Tls,
     schema: String,
     /// The URL without a password.
     pub(super) shown: String,
@@ -54,7 +56,7 @@ impl Server {
     pub(super) fn new(url: &str, lease: Duration) -> Result<Self, StoreError> {
         let shown = store_url::without_password(url);
         let cannot = |reason: String| StoreError::Cannot { doing: "open", path: shown.clone(), reason };
-        let (url, StoreOptions { schema, lease: named }) = store_url::split_options(url);
+        let (url, StoreOptions { schema, lease: named, sslmode, sslrootcert }) = store_url::split_options(url);
         let lease = match named {
             None => lease,
             Some(text) => {
@@ -80,9 +82,10 @@ impl Server {
         }
         config.application_name("queue-work").connect_timeout(PATIENCE);
         config.tcp_user_timeout(lease / members::STUCK);
+        let tls = Tls::new(sslmode.as_deref(), sslrootcert.as_deref(), &mut config).map_err(cannot)?;
         let lock = format!("SELECT pg_advisory_xact_lock(to_regclass('{schema}.store')::oid::bigint)");
         let channel = format!("\"{schema}\"");
-        Ok(Self { config, schema, shown, lease, lock, channel })
+        Ok(Self { config, tls, schema, shown, lease, lock, channel })
     }
 
     /// Connects for somebody who writes, to tables that are there.
@@ -169,7 +172,7 @@ impl Server {
 
     fn session(&self, settings: &str) -> Result<Connection, StoreError> {
         let cannot = |reason| StoreError::Cannot { doing: "open", path: self.shown.clone(), reason };
-        let client: Client = self.config.connect(NoTls).map_err(|e| match e.as_db_error() {
+        let client: Client = self.tls.connect(&self.config).map_err(|e| match e.as_db_error() {
             Some(said) => cannot(format!("{} (code {})", said.message(), said.code().code())),
             None => StoreError::Io(format!("`{}` does not answer: {}", self.shown, with_source(&e))),
         })?;

@@ -23,6 +23,8 @@ pub struct JobTerms {
 /// Writes `job` requests. Jobs that follow each other have much in common: what takes long to put in words is kept.
 #[derive(Debug, Default)]
 pub struct JobLines {
+    /// Whether a worker is told the number of the run: where another host may begin a later one while it does not know of that.
+    pub tells_runs: bool,
     timeout: Worded<Duration>,
     deadline: Worded<i64>,
     pushed_at: Worded<i64>,
@@ -67,6 +69,10 @@ impl JobLines {
         out.extend_from_slice(b"\",\"pushed_at\":\"");
         out.extend_from_slice(self.pushed_at.of(millis(job.pushed_at), moment).as_bytes());
         out.extend_from_slice(b"\"");
+        if self.tells_runs {
+            out.extend_from_slice(b",\"run\":");
+            write_number(out, job.run.0);
+        }
         if let Some(state) = &job.state {
             out.extend_from_slice(b",\"state\":");
             write_on_one_line(out, state.as_bytes());
