@@ -67,11 +67,10 @@ impl Cluster {
 
     /// Begins to push some jobs at a host.
     fn push(&mut self, at: usize) -> Child {
-        let jobs: String = (0..JOBS)
-            .map(|_| format!("{}\n", json!({"type": "clocked", "args": {"for_s": self.any(200) as f64 / 100.0}})))
-            .collect();
+        let mut job = || json!({"type": "clocked", "args": {"for_s": self.any(200) as f64 / 100.0}}).to_string();
+        let jobs: Vec<String> = (0..JOBS).map(|_| job()).collect();
         let file = self.folder.path().join(format!("jobs-{}", self.seed));
-        std::fs::write(&file, jobs).unwrap();
+        std::fs::write(&file, jobs.join("\n")).unwrap();
         let mut push = self.hosts[at].0.command(&["push", "--quiet", "--jsonl", "--file", file.to_str().unwrap()]);
         push.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }

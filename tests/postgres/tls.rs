@@ -57,6 +57,11 @@ fn start() -> Server {
     Server { folder, port, script }
 }
 
+#[track_caller]
+fn refused((code, said): (i32, String), words: &str) {
+    assert!(code != 0 && said.contains(words), "{code}: {said}");
+}
+
 #[test]
 fn a_server_is_spoken_to_in_tls_and_proves_who_it_is_where_that_is_asked_for() {
     let server = start();
@@ -66,10 +71,6 @@ fn a_server_is_spoken_to_in_tls_and_proves_who_it_is_where_that_is_asked_for() {
         let (out, said, code) = Host::new(&url).run(&["push", "--", "true"]);
         (code, out + &said)
     };
-    #[track_caller]
-    fn refused((code, said): (i32, String), words: &str) {
-        assert!(code != 0 && said.contains(words), "{code}: {said}");
-    }
     refused(push("127.0.0.1", ""), "no encryption");
     refused(push("127.0.0.1", "?sslmode=disable"), "no encryption");
     for options in ["?sslmode=prefer", "?sslmode=require"] {
