@@ -19,7 +19,7 @@ use crate::process::exits;
 use crate::process::guardian::{Guardian, Words};
 use crate::process::identity::Identity;
 use crate::process::mark::Mark;
-use crate::process::sweep::Sweeper;
+use crate::process::sweep::{Kin, Selector, Sweeper, Wanted};
 
 /// Workers that may wait for the sweeper.
 const UNSWEPT: usize = 10_000;
@@ -98,6 +98,14 @@ impl Containment {
     /// The control group that a worker is to join.
     pub(super) fn group_of(&self, worker: WorkerId) -> Option<Group> {
         self.group.as_ref().map(|group| group.of_worker(worker))
+    }
+
+    /// Everything that this master has started, but for the guardian.
+    pub(super) fn selector(&self) -> Selector {
+        let wanted = Wanted::Instances(vec![self.cookie.clone()]);
+        let roots = self.families.values().flat_map(|family| family.members.iter().copied()).collect();
+        let kin = Kin { groups: self.group.iter().cloned().collect(), roots };
+        Selector { wanted, kin, exempt: self.guardian_pid().into_iter().collect() }
     }
 
     /// Value by which everything that this worker starts is recognised.

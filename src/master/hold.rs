@@ -6,6 +6,7 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
+use crate::clock;
 use crate::model::Mono;
 use crate::report::words::bytes;
 use crate::store::{Changes, Lock, StoreError};
@@ -20,6 +21,8 @@ pub(super) struct Hold {
     changes: Changes,
     /// Another generation has begun, or the store is gone: nothing may be written any more.
     lost: Option<StoreError>,
+    /// That was because this master had said nothing for its lease.
+    was_silent: bool,
     /// When a store that does not take the end is no longer waited for; set when everybody has left.
     give_up_at: Option<Mono>,
     _lock: Lock,
@@ -34,7 +37,7 @@ impl Hold {
             log::debug!("the store has to be looked at every second: {error}");
             changes.give_up();
         }
-        Self { changes, lost: None, give_up_at: None, _lock: lock }
+        Self { changes, lost: None, was_silent: false, give_up_at: None, _lock: lock }
     }
 
     /// Until when there may be workers, if others may take over from this master.
@@ -45,6 +48,11 @@ impl Hold {
     /// Whether others may soon take over what this master runs; see [`Changes::is_cut_off`].
     pub(super) fn is_cut_off(&self) -> bool {
         self.changes.is_cut_off()
+    }
+
+    /// Whether there may be no workers: others may have given their jobs to theirs.
+    fn is_lease_over(&self) -> bool {
+        self.lease_until().is_some_and(|until| clock::boot_micros() >= until)
     }
 
     /// Takes in what the kernel tells of changes.
@@ -70,11 +78,18 @@ impl Hold {
 
     /// The store is not ours any more, or not where it was.
     pub(super) fn lose(&mut self, error: StoreError) {
+        self.was_silent = matches!(error, StoreError::Superseded(_)) && self.is_lease_over();
         self.lost = Some(error);
     }
 
     pub(super) const fn is_lost(&self) -> bool {
         self.lost.is_some()
+    }
+
+    /// Why the master is to begin anew instead of ending, if it is.
+    pub(super) fn begins_anew(&self) -> Option<String> {
+        let text = "others have taken over from this master, which had said nothing for its lease; it begins anew";
+        self.was_silent.then(|| text.to_owned())
     }
 
     /// Why the store is lost, if it is.

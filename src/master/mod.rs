@@ -13,6 +13,7 @@
 //! - A job's first byte is written only after its claim came back from a committed batch.
 //! - Every child is known to the guardian before anything is sent to it.
 
+mod anew;
 mod apply;
 mod batch;
 mod checks;

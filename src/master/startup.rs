@@ -36,7 +36,7 @@ use super::time::Time;
 use super::timers::Timer;
 use super::traces::Traces;
 use super::web::Web;
-use super::{Fixed, Master, takeover, wall};
+use super::{Fixed, Master, anew, takeover, wall};
 use crate::clock;
 use crate::config::{Config, Inputs, JobLimits, Loaded};
 use crate::core::{Core, Tag};
@@ -100,9 +100,18 @@ pub(super) fn system(doing: &'static str) -> impl Fn(std::io::Error) -> Failure 
 
 /// Runs a master until it is stopped.
 pub(crate) fn run(inputs: Inputs, loaded: Loaded, printer: Printer, least: Level) -> Result<(), Failure> {
-    let mut master = start((inputs, loaded), printer, least, open_store)?;
+    let started = start((inputs, loaded), printer, least, open_store);
+    let mut master = started.map_err(|e| if anew::is_worth_a_try(&e) { anew::try_again(&e) } else { e })?;
     let in_order = master.event_loop();
     let interrupted = master.sources.interrupts() > 1;
+    if let Some(reason) = master.begins_anew()
+        && master.end_all()
+    {
+        master.complain(reason.clone());
+        master.finish(false);
+        drop(master);
+        return Err(anew::begin(&reason));
+    }
     if !master.finish(in_order) {
         let left = master.containment.held_pids();
         let failure = if left.is_empty() { Failure::NotInOrder } else { Failure::Survivors(left) };

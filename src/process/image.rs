@@ -26,6 +26,11 @@ pub fn name() -> OsString {
     std::env::args_os().next().filter(|name| !name.is_empty()).unwrap_or_else(|| OsString::from("queue-work"))
 }
 
+/// Executes this program once more in this process, with its arguments and these variables beside its own. Returns if that fails.
+pub fn again(variables: &[(&str, &str)]) -> std::io::Error {
+    command().args(std::env::args_os().skip(1)).envs(variables.iter().copied()).exec()
+}
+
 /// Begins this program anew, in this process, with one arena of memory for all threads: glibc gives each thread one of its own
 /// and hardly returns it to the system, so that a few idle threads hold some MiB. Returns if it has begun so already, if
 /// somebody else has said how many there are, if the allocator is another one, or if it cannot be begun anew.
@@ -33,6 +38,6 @@ pub fn with_one_arena() {
     if cfg!(not(target_env = "gnu")) || std::env::var_os(ARENAS).is_some() {
         return take_name();
     }
-    let error = command().args(std::env::args_os().skip(1)).env(ARENAS, "1").exec();
+    let error = again(&[(ARENAS, "1")]);
     log::debug!("this process cannot begin anew with one arena of memory: {error}");
 }

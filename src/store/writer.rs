@@ -351,7 +351,9 @@ impl<N: Fn(Written)> Turn<N> {
         self.unknown = news.is_err();
         match news {
             Ok(news) => self.news.add(news),
-            Err(lost) if lost.is_loss() => return (self.notify)(Written::Lost(lost)),
+            Err(lost) if lost.is_loss() || matches!(lost, StoreError::Superseded(_)) => {
+                return (self.notify)(Written::Lost(lost));
+            }
             // The log may be gone. The next check asks again.
             Err(StoreError::Io(_)) => drop(self.store.reopen()),
             Err(_) => {}

@@ -303,6 +303,10 @@ impl Store for PostgresStore {
 
     fn news(&mut self) -> Result<News, StoreError> {
         let (ours, heard) = (self.generation.unwrap_or_default(), self.heard);
+        if ours.0 != 0 && self.pulse.taken.load(Ordering::Acquire) == ours.0 {
+            let last = self.read(|conn| members::found(conn, ours.0))?.last;
+            return Err(StoreError::Superseded(Generation(last)));
+        }
         let (news, heard) = self.read(|conn| news::since(conn, ours, heard))?;
         self.heard = heard;
         self.pulse.heard.store(heard, Ordering::Release);

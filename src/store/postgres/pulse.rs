@@ -38,6 +38,8 @@ pub(super) struct Shared {
     begin_until: AtomicU64,
     /// No beat was confirmed for a whole lease since this was looked at last.
     pub(super) was_away: AtomicBool,
+    /// The member that was found to be none any more; 0: none was.
+    pub(super) taken: AtomicI64,
     /// The news has been read up to here by the store.
     pub(super) heard: AtomicI64,
     ended: AtomicBool,
@@ -173,13 +175,14 @@ impl Turn {
             return Ok(());
         }
         let sent = clock::boot_micros();
-        // A member that was taken over hears it from its next batch.
         if members::renew(Conn::Postgres(conn), ours).map_err(|e| super::error::map(&self.server.shown, &e))? {
             let before = self.shared.renewed.swap(now, Ordering::AcqRel);
             self.shared.hold_until(sent, self.server.lease);
             if before != 0 && now.saturating_sub(before) >= self.server.lease.as_micros() as u64 {
                 self.shared.was_away.store(true, Ordering::Release);
             }
+        } else {
+            self.shared.taken.store(ours.0, Ordering::Release);
         }
         Ok(())
     }
