@@ -165,6 +165,8 @@ CREATE TABLE generations (
     -- Found on its host, where one master holds it at a time.
     place TEXT COLLATE "C" NOT NULL DEFAULT '',
     lease_us BIGINT NOT NULL DEFAULT 0,
+    -- The queues of its pools, for the others, as JSON.
+    serves TEXT COLLATE "C",
     -- Somebody takes over from it: it is refused everything from then on.
     taken BIGINT NOT NULL DEFAULT 0
 );
@@ -535,7 +537,8 @@ CREATE TABLE beats (
     generation BIGINT PRIMARY KEY,
     beat BIGINT NOT NULL,
     -- For people; nothing is decided by it.
-    at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
+    at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    ahead_us BIGINT
 ) WITH (fillfactor = 10);
 -- Work for one member at a time, and who does it.
 CREATE TABLE duties (

@@ -1,5 +1,7 @@
 //! `logs`: the output of workers, merged by time, each line with its worker and job.
 
+mod elsewhere;
+
 use std::collections::HashMap;
 use std::io::ErrorKind;
 
@@ -36,7 +38,12 @@ pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
         // What was printed before may wait to be written.
         client.call::<IgnoredAny>("logs.written", &NONE)?;
     }
-    let tail = last(context, args, client.as_mut())?;
+    let found = last(context, args, client.as_mut());
+    let is_here = found.as_ref().is_ok_and(|tail| !tail.is_empty());
+    if !is_here && let Some(place) = elsewhere(context, args, client.as_mut()) {
+        return Err(Error::Failed(place));
+    }
+    let tail = found?;
     let json = context.global.json || args.jsonl;
     if context.global.json && !args.jsonl && !args.follow {
         output::json(&tail)?;
@@ -51,6 +58,18 @@ pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
         None => {}
     }
     Ok(Code::DONE)
+}
+
+/// Where else the output is, of which there is none here.
+fn elsewhere(context: &Context, args: &LogsArgs, client: Option<&mut Client>) -> Option<String> {
+    // A file has one host, and a reader of it costs more than a look.
+    if context.paths().ok()?.database.file().is_some() {
+        return None;
+    }
+    let mut records = context.records().ok()??;
+    let status = client.and_then(|client| client.call::<Status>("status", &NONE).ok());
+    let ours = status.and_then(|status| status.master).map(|master| master.generation);
+    elsewhere::place(records.as_mut(), ours, args.worker.as_deref(), args.job.map(JobId)).ok()?
 }
 
 /// The last lines of the output that is meant.

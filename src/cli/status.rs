@@ -281,7 +281,7 @@ fn unreached(
 
 pub(crate) fn of_store(master: Option<MasterStatus>, totals: &[QueueTotals], now: UnixMicros) -> Status {
     let queues = totals.iter().map(|totals| QueueStatus::new(totals, None, now)).collect();
-    Status { master, queues, pools: Vec::new(), workers: Vec::new(), unserved: Vec::new(), jobs_per_s: 0.0 }
+    Status { master, queues, ..Status::default() }
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use super::context::Context;
 use super::{backend, output};
 use crate::client::{Client, NONE};
 use crate::config::Loaded;
+use crate::model::host::HostState;
+use crate::model::serves::Serves;
 use crate::model::unserved::Unserved;
 use crate::model::{EXEC, Lane, QueueName, QueueTotals, Takes};
 use crate::report::status::{MOST_UNSERVED, UnservedStatus};
@@ -68,10 +70,11 @@ fn waiting(context: &Context) -> Vec<Unserved> {
 /// Ready jobs that none of the pools takes which a master would have, where these are named.
 pub(crate) fn unserved(context: &Context, totals: &[QueueTotals], records: &mut dyn Records) -> Vec<UnservedStatus> {
     let Ok(loaded) = backend::load_config(&context.flags) else { return Vec::new() };
-    if !loaded.names_pools {
+    let elsewhere = served_by_hosts(records);
+    if !loaded.names_pools && elsewhere.is_empty() {
         return Vec::new();
     }
-    let mut queues: BTreeMap<&QueueName, BTreeSet<Takes>> = BTreeMap::new();
+    let mut queues: BTreeMap<&QueueName, BTreeSet<Takes>> = elsewhere.by_queue().collect();
     for settings in loaded.config.pools.iter().map(|pool| &pool.settings) {
         for queue in settings.queues.names() {
             queues.entry(queue).or_default().insert(settings.takes.clone());
@@ -85,6 +88,14 @@ pub(crate) fn unserved(context: &Context, totals: &[QueueTotals], records: &mut 
     found.take(MOST_UNSERVED).map(with_first).collect()
 }
 
+/// What the masters that live serve, where several hosts share the store.
+fn served_by_hosts(records: &mut dyn Records) -> Serves {
+    let mut serves = Serves::default();
+    let hosts = records.hosts().unwrap_or_default().into_iter();
+    hosts.filter(|host| host.state == HostState::Running).for_each(|host| serves.add(host.serves));
+    serves
+}
+
 /// On a terminal: which store took the jobs, where that is not the default, and what keeps them from running.
 pub(crate) fn say_after_push(context: &Context, master: Option<&mut Client>, pushed: &Pushed<'_>) {
     let global = &context.global;
@@ -94,8 +105,11 @@ pub(crate) fn say_after_push(context: &Context, master: Option<&mut Client>, pus
     }
     let Ok(database) = context.paths().map(|paths| paths.database.to_string()) else { return };
     let Some(master) = master else {
-        let start = start(context, pushed.queue_and_type());
-        output::say(&format!("no master runs on `{database}`; start one with `{start}`"));
+        let elsewhere = context.records().ok().flatten().map(|mut records| served_by_hosts(records.as_mut()));
+        if elsewhere.is_none_or(|serves| serves.is_empty()) {
+            let start = start(context, pushed.queue_and_type());
+            output::say(&format!("no master runs on `{database}`; start one with `{start}`"));
+        }
         return say_held_back(context, pushed);
     };
     if backend::load_config(&context.flags).is_ok_and(|loaded| loaded.origins.get("database") != "default") {

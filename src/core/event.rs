@@ -9,6 +9,7 @@ use crate::model::change::{HeldBack, Reply};
 use crate::model::done::Reloaded;
 use crate::model::job::Progress;
 use crate::model::processor::{EndedRun, OpenRun, ProcessorRecord};
+use crate::model::serves::Serves;
 use crate::model::service::CallLoad;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{
@@ -210,6 +211,8 @@ pub enum Event {
         /// When the store next has something to promote.
         next_due: Option<UnixMicros>,
     },
+    /// What the pools of the masters of other hosts serve.
+    ServedElsewhere(Serves),
     /// End the master. Its answer is its end.
     Stop {
         /// Instead of the pools' own grace.

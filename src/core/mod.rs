@@ -243,6 +243,7 @@ impl Core {
                 }
             }
             Event::Reread { totals, next_due } => self.reread(totals, next_due, now, out),
+            Event::ServedElsewhere(serves) => self.served_elsewhere(&serves),
             Event::Stop { grace, caller } => self.stop_all(grace, caller, now, out),
             Event::Force => self.force(now, out),
             Event::Command { ticket, caller, command } => self.command(ticket, caller, command, now, out),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::{Action, Core, Phase, Tag};
 use crate::model::change::Change;
+use crate::model::serves::Serves;
 use crate::model::unserved::Unserved;
 use crate::model::{Lane, Mono, Notice, Now, QueueName, Takes, WorkerId};
 
@@ -24,6 +25,10 @@ const BETWEEN: Duration = Duration::from_secs(5);
 pub(super) struct Served {
     /// By queue, what its pools take.
     queues: BTreeMap<QueueName, BTreeSet<Takes>>,
+    /// How often that has changed.
+    version: u64,
+    /// The same of the masters of other hosts.
+    elsewhere: BTreeMap<QueueName, BTreeSet<Takes>>,
     /// Queues to be looked at; `all` means every one on record.
     touched: BTreeSet<QueueName>,
     all: bool,
@@ -73,6 +78,17 @@ impl Core {
         self.served.unserved.values().flatten()
     }
 
+    /// What the pools serve, with a number that grows when that changes.
+    pub fn serves(&self) -> (u64, impl Iterator<Item = (&QueueName, &BTreeSet<Takes>)>) {
+        (self.served.version, self.served.queues())
+    }
+
+    /// The masters of other hosts serve this.
+    pub(super) fn served_elsewhere(&mut self, serves: &Serves) {
+        self.served.elsewhere = serves.by_queue().map(|(queue, takes)| (queue.clone(), takes)).collect();
+        self.served.touch_all();
+    }
+
     /// The pools, or what they take, have changed.
     pub(super) fn serve_anew(&mut self) {
         let mut queues: BTreeMap<QueueName, BTreeSet<Takes>> = BTreeMap::new();
@@ -83,6 +99,7 @@ impl Core {
         }
         if self.served.queues != queues {
             self.served.queues = queues;
+            self.served.version += 1;
             self.served.touch_all();
         }
     }
@@ -142,7 +159,9 @@ impl Core {
     }
 
     fn look_at(&mut self, queue: &QueueName, out: &mut Vec<Action>) {
-        let takes = self.served.queues.get(queue);
+        let (here, elsewhere) = (self.served.queues.get(queue), self.served.elsewhere.get(queue));
+        let all = here.zip(elsewhere).map(|(here, elsewhere)| here | elsewhere);
+        let takes = all.as_ref().or(here).or(elsewhere);
         let mut found = self.totals.of(queue).map(|totals| Unserved::of(totals, takes)).unwrap_or_default();
         if self.served.sorting != Sorting::Done {
             found.retain(|found| found.lane != Lane::Others);

@@ -7,10 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use super::Master;
 use super::sources::Source;
+use super::store_events::Purpose;
 use super::timers::Timer;
-use crate::core::Event;
+use crate::core::{Event, Tag};
+use crate::model::change::Request;
+use crate::model::order::Tell;
 use crate::model::problem::{CUT_OFF, Topic};
 use crate::model::processor::OpenRun;
+use crate::model::serves::Serves;
 use crate::model::{Mono, Now};
 use crate::process::machine::Gauge;
 use crate::process::{identity, oom};
@@ -37,6 +41,9 @@ pub(super) struct Checks {
     count_at: Mono,
     /// When logs of workers that are gone for long are removed next.
     clean_at: Mono,
+    /// What the pools of other hosts serve, and how often what ours serve had changed when those were told.
+    pub(super) elsewhere: Serves,
+    told: u64,
     /// Of the machine, once a pool scales itself.
     gauge: Option<Gauge>,
 }
@@ -93,6 +100,17 @@ impl Master {
                 self.batches.check();
             }
         }
+    }
+
+    /// Tells the masters of other hosts what our pools serve, where that has changed.
+    pub(super) fn tell_what_is_served(&mut self) {
+        let (version, served) = self.core.serves();
+        if version == self.checks.told || self.hold.lease_until().is_none() {
+            return;
+        }
+        self.checks.told = version;
+        let request = Request::Tell(Box::new(Tell::Serves(served.collect())));
+        self.batches.add(request, Purpose::Core(Tag::None), false, false, self.time.now());
     }
 
     /// Finds runs of processors whose process outside is gone.

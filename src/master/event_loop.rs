@@ -163,6 +163,7 @@ impl Master {
     /// Hands changes to the writer, and writes what workers, clients and the guardian take.
     fn write(&mut self) {
         self.send_replies();
+        self.tell_what_is_served();
         self.batches.send(self.time.now());
         self.tell_sent();
         self.flush_workers();

@@ -21,8 +21,8 @@ pub(super) struct Hold {
     changes: Changes,
     /// Another generation has begun, or the store is gone: nothing may be written any more.
     lost: Option<StoreError>,
-    /// That was because this master had said nothing for its lease.
-    was_silent: bool,
+    /// Why this master is to begin anew instead of ending.
+    anew: Option<String>,
     /// When a store that does not take the end is no longer waited for; set when everybody has left.
     give_up_at: Option<Mono>,
     _lock: Lock,
@@ -37,7 +37,7 @@ impl Hold {
             log::debug!("the store has to be looked at every second: {error}");
             changes.give_up();
         }
-        Self { changes, lost: None, was_silent: false, give_up_at: None, _lock: lock }
+        Self { changes, lost: None, anew: None, give_up_at: None, _lock: lock }
     }
 
     /// Until when there may be workers, if others may take over from this master.
@@ -78,7 +78,12 @@ impl Hold {
 
     /// The store is not ours any more, or not where it was.
     pub(super) fn lose(&mut self, error: StoreError) {
-        self.was_silent = matches!(error, StoreError::Superseded(_)) && self.is_lease_over();
+        let silent = "others have taken over from this master, which had said nothing for its lease; it begins anew";
+        self.anew = match &error {
+            StoreError::Superseded(_) if self.is_lease_over() => Some(silent.to_owned()),
+            StoreError::WentBack { .. } => Some(error.to_string()),
+            _ => None,
+        };
         self.lost = Some(error);
     }
 
@@ -88,8 +93,7 @@ impl Hold {
 
     /// Why the master is to begin anew instead of ending, if it is.
     pub(super) fn begins_anew(&self) -> Option<String> {
-        let text = "others have taken over from this master, which had said nothing for its lease; it begins anew";
-        self.was_silent.then(|| text.to_owned())
+        self.anew.clone()
     }
 
     /// Why the store is lost, if it is.

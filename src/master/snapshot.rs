@@ -33,6 +33,7 @@ impl Master {
             pools,
             workers,
             unserved: self.core.unserved().take(MOST_UNSERVED).map(UnservedStatus::from).collect(),
+            elsewhere: self.checks.elsewhere.clone(),
             jobs_per_s: self.meters.jobs_per_s(now.mono),
         }
     }

@@ -51,7 +51,7 @@ use crate::report::events::Level;
 use crate::report::{Event, Printer};
 use crate::schedule;
 use crate::store::writer::Writer;
-use crate::store::{self, Allow, Holder, Opened, Records, Store, StoreError, Tenure};
+use crate::store::{self, Allow, Holder, Opened, Records, Store, StoreError, Tenure, WENT_BACK};
 use crate::trust::{Owner, group};
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
 
@@ -198,6 +198,9 @@ impl Master {
         // The guardian knows until when there may be workers before there is one.
         self.hear_of_store();
         self.take_over(left);
+        if let Some(reason) = anew::reason().filter(|reason| reason.contains(WENT_BACK)) {
+            self.problem(Topic::Lost, reason);
+        }
         // The clock may have been set while no master ran, or be right again.
         self.feed(crate::core::Event::ClockSet { by: 0 });
         self.feed(crate::core::Event::OomKills(oom::kills()));

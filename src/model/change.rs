@@ -176,8 +176,8 @@ pub enum Request {
     BeginRun(BeginRun),
     /// End a run outside. Reply: [`Reply::RunEnded`], or, and nothing was changed, [`Reply::Missing`] or [`Reply::RunIs`].
     EndRun { run: ProcessorRunId, state: ProcessorRunState, note: Option<String> },
-    /// Keep the answer to an order, a line of the control protocol, for who waits for it. Reply: [`Reply::Done`].
-    AnswerOrder { order: OrderId, answer: Box<str> },
+    /// Tell the masters of other hosts something. Reply: [`Reply::Done`].
+    Tell(Box<super::order::Tell>),
 }
 
 impl Change {
@@ -220,7 +220,7 @@ impl Op {
                 | Request::NoteFailure { .. }
                 | Request::BeginRun(_)
                 | Request::EndRun { .. }
-                | Request::AnswerOrder { .. },
+                | Request::Tell(_),
             )
             | Self::Change(
                 Change::Claim(_)

@@ -55,6 +55,7 @@ pub mod reload;
 pub mod rollup;
 pub mod run;
 pub mod run_end;
+pub mod serves;
 pub mod service;
 pub mod shift;
 pub mod sketch;

@@ -4,6 +4,7 @@
 
 use serde_json::json;
 
+use super::serves::Serves;
 use super::{JobId, OrderId, States};
 
 /// A request to a master that came through the store.
@@ -14,6 +15,15 @@ pub struct Order {
     pub who: Option<String>,
     /// A line of the control protocol.
     pub request: Box<str>,
+}
+
+/// Something that a master tells others through the store.
+#[derive(Clone, Debug)]
+pub enum Tell {
+    /// The answer to an order, a line of the control protocol.
+    Answer { order: OrderId, answer: Box<str> },
+    /// What its pools serve from now on.
+    Serves(Serves),
 }
 
 /// The end of an order.

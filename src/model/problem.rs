@@ -28,6 +28,8 @@ pub enum Topic {
     Leftovers,
     /// The write-ahead log is too large.
     Log,
+    /// The store has lost what it had confirmed, before this master began anew.
+    Lost,
     /// Events cannot be waited for.
     Poll,
     /// `/proc` hides processes.

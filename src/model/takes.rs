@@ -75,6 +75,22 @@ impl Takes {
         one.into_iter().chain(types.into_iter().flat_map(|types| types.iter().map(AsRef::as_ref)))
     }
 
+    /// From the words of several.
+    pub fn of_words<'a>(words: impl Iterator<Item = &'a str>) -> BTreeSet<Self> {
+        let (mut all, mut types) = (BTreeSet::new(), BTreeSet::new());
+        for word in words {
+            match word {
+                EXEC => _ = all.insert(Self::Commands),
+                Self::OTHERS => _ = all.insert(Self::Others),
+                kind => _ = types.insert(Arc::from(kind)),
+            }
+        }
+        if !types.is_empty() {
+            all.insert(Self::Types(Arc::new(types)));
+        }
+        all
+    }
+
     /// Whether a job of this type is taken by a pool whose status document has these words.
     #[must_use]
     pub fn is_among(words: &[String], kind: &str) -> bool {

@@ -99,7 +99,9 @@ pub fn watch(input: impl Heard) -> Ended {
     while let Some(next) = lines.next(deadline) {
         let Next::Line(line) = next else {
             deadline = None;
-            end_all(&cookie, &groups, &families, kin.clone());
+            // The master lives, and for a moment has the mark of each worker that it starts.
+            let exempt = master.map(|(pid, _)| pid).into_iter().collect();
+            end_all(&cookie, &groups, &families, kin.clone(), exempt);
             continue;
         };
         bye = line == "bye";
@@ -126,7 +128,7 @@ pub fn watch(input: impl Heard) -> Ended {
     }
     failpoint!("guardian.alone");
     let made = kin.groups.clone();
-    let swept = end_all(&cookie, &groups, &families, kin);
+    let swept = end_all(&cookie, &groups, &families, kin, Vec::new());
     made.iter().for_each(Group::remove);
     Ended::MasterDied { groups: groups.len(), swept }
 }
@@ -137,6 +139,7 @@ fn end_all(
     groups: &HashMap<u32, Option<u64>>,
     families: &HashMap<u32, Vec<(u32, u64)>>,
     kin: Kin,
+    exempt: Vec<u32>,
 ) -> Swept {
     // Before the first kill: a dead parent breaks the tree. The tree also covers processes that left their group and
     // dropped the cookie from their environment.
@@ -155,7 +158,7 @@ fn end_all(
     }
     failpoint!("guardian.groups_killed");
     // The master has no cookie, and is the parent of the guardian, which has none either.
-    let selector = Selector { wanted: Wanted::Instances(vec![cookie.to_owned()]), kin, exempt: Vec::new() };
+    let selector = Selector { wanted: Wanted::Instances(vec![cookie.to_owned()]), kin, exempt };
     kill_all(&selector, SWEEP_DEADLINE)
 }
 

@@ -27,6 +27,7 @@ pub fn name() -> OsString {
 }
 
 /// Executes this program once more in this process, with its arguments and these variables beside its own. Returns if that fails.
+#[must_use]
 pub fn again(variables: &[(&str, &str)]) -> std::io::Error {
     command().args(std::env::args_os().skip(1)).envs(variables.iter().copied()).exec()
 }

@@ -164,7 +164,7 @@ fn problems_of(status: &Status, bad: impl Fn(Topic) -> Option<Mark>) -> Vec<(Mar
 fn store(status: &Status) -> Check {
     let bad = |topic| match topic {
         Topic::Store | Topic::Sync => Some(Mark::Fail),
-        Topic::Log => Some(Mark::Warn),
+        Topic::Log | Topic::Lost => Some(Mark::Warn),
         _ => None,
     };
     check("store", problems_of(status, bad), "the store takes every change".to_owned())
@@ -173,7 +173,7 @@ fn store(status: &Status) -> Check {
 /// Topics of the machine. That `/proc` hides processes is a fact of it for as long as it runs; jobs do not need a collector.
 fn problems(status: &Status) -> Check {
     let bad = |topic| match topic {
-        Topic::Store | Topic::Sync | Topic::Log | Topic::Proc | Topic::Traces | Topic::Gateway => None,
+        Topic::Store | Topic::Sync | Topic::Log | Topic::Lost | Topic::Proc | Topic::Traces | Topic::Gateway => None,
         _ => Some(Mark::Warn),
     };
     check("machine", problems_of(status, bad), "nothing that the master needs is missing".to_owned())

@@ -20,6 +20,7 @@ fn well() -> Status {
         pools: vec![pool("mail", 2, 2, None)],
         workers: Vec::new(),
         unserved: Vec::new(),
+        elsewhere: crate::model::serves::Serves::default(),
         jobs_per_s: 0.0,
     }
 }

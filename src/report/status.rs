@@ -10,26 +10,27 @@ use crate::model::limit_record::{Override, PausedKeys};
 use crate::model::problem::Topic;
 use crate::model::queue::QueueRate;
 use crate::model::queue_limits::SaidLimits;
+use crate::model::serves::Serves;
 use crate::model::service::CallLoad;
 use crate::model::unserved::Unserved;
 use crate::model::worker::Exit;
 use crate::model::{Generation, JobId, PoolKind, QueueName, QueueTotals, Slot, UnixMicros, WorkerState};
 use crate::wire::control::LogLine;
 
-/// Everything about one store and its master.
+/// Everything about one store and its master: queues and pools by name, workers by pool and slot.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// `null` when no master runs.
     pub master: Option<MasterStatus>,
-    /// By name.
     pub queues: Vec<QueueStatus>,
-    /// By name.
     pub pools: Vec<PoolStatus>,
-    /// By pool and slot.
     pub workers: Vec<WorkerStatus>,
     /// Ready jobs that no pool takes, at most 100 entries.
     #[serde(default)]
     pub unserved: Vec<UnservedStatus>,
+    /// Queues that the pools of other hosts serve, each with the types of jobs that they take.
+    #[serde(default, skip_serializing_if = "Serves::is_empty")]
+    pub elsewhere: Serves,
     /// Runs that ended in the last 10 seconds, per second.
     pub jobs_per_s: f64,
 }

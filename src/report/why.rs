@@ -240,6 +240,9 @@ pub fn by_queue(status: &Status, queue: &QueueName, kind: &str) -> Option<Reason
     if status.queues.iter().any(|totals| totals.name == *queue && totals.paused) {
         return Some(Reason::Paused { queue: queue.clone() });
     }
+    if status.elsewhere.takes(queue, kind) {
+        return None;
+    }
     let pools: Vec<_> = status.pools.iter().filter(|pool| pool.queues.contains(queue)).collect();
     let taking: Vec<_> = pools.iter().filter(|pool| Takes::is_among(&pool.takes, kind)).collect();
     if let Some(first) = taking.first() {

@@ -24,7 +24,7 @@ impl<S: Store + ?Sized> Store for Box<S> {
     fn recover(&mut self, generation: Generation, at: UnixMicros) -> Result<Recovered, StoreError> {
         (**self).recover(generation, at)
     }
-    fn look_around(&mut self, now: Mono, at: UnixMicros) -> Result<bool, StoreError> {
+    fn look_around(&mut self, now: Mono, at: UnixMicros) -> Result<News, StoreError> {
         (**self).look_around(now, at)
     }
     fn orders(&mut self) -> Result<Orders, StoreError> {

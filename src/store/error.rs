@@ -5,6 +5,9 @@ use crate::model::{Generation, UnixMicros};
 /// How the reason begins where a permission is lacking.
 pub(super) const DENIED: &str = "permission denied";
 
+/// Found in the text of a [`StoreError::WentBack`].
+pub const WENT_BACK: &str = "` went back: ";
+
 /// Errors of stores.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -100,6 +103,21 @@ pub enum StoreError {
         /// The log was written over, not the database.
         is_log: bool,
     },
+    /// The URL leads to another store than before.
+    #[error(
+        "`{path}` is another store than before: the server has changed, or what its name stands for; start again to use this one"
+    )]
+    Another { path: String },
+    /// The server has less than it had confirmed.
+    #[error(
+        "`{path}` went back: the last {batches} changes of this master that it had confirmed are gone, as after a failover to a \
+         replica that did not have them yet; jobs that were acknowledged then may be lost"
+    )]
+    WentBack {
+        path: String,
+        /// Transactions.
+        batches: u64,
+    },
     /// It was moved, and is elsewhere now.
     #[error("the store `{path}` was moved to `{to}`; use `--database '{to}'`")]
     Moved { path: String, to: String },
@@ -142,7 +160,7 @@ impl StoreError {
     /// Whether what is committed is no more where it belongs: there is nothing to try again.
     #[must_use]
     pub const fn is_loss(&self) -> bool {
-        matches!(self, Self::Gone { .. } | Self::Overwritten { .. })
+        matches!(self, Self::Gone { .. } | Self::Overwritten { .. } | Self::Another { .. } | Self::WentBack { .. })
     }
 
     /// Whether somebody else has the store, or it is not safe to use it: nothing failed.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::model::gauge::{Mark, MarkKind};
+use crate::model::serves::Serves;
 use crate::model::{Generation, JobId, ProcessorName, QueueName, UnixMicros, WorkerId};
 
 /// A master, as it introduces itself.
@@ -79,6 +80,8 @@ pub struct News {
     pub ended: Vec<JobId>,
     /// Processors that were switched, have another last or next tick, or of which a run began or ended.
     pub processors: BTreeSet<ProcessorName>,
+    /// What the pools of all others serve now, where that has changed.
+    pub serves: Option<Serves>,
 }
 
 impl News {
@@ -94,6 +97,7 @@ impl News {
         self.queues.extend(later.queues);
         self.ended.extend(later.ended);
         self.processors.extend(later.processors);
+        self.serves = later.serves.or(self.serves.take());
     }
 }
 

@@ -32,7 +32,7 @@ pub mod writer;
 #[cfg(test)]
 mod conformance;
 
-pub use error::StoreError;
+pub use error::{StoreError, WENT_BACK};
 pub use filters::{AuditFilter, AutoscaleFilter, BatchFilter, CallFilter, KeyFilter};
 pub use history::{History, HistoryFilter};
 pub use location::{Allow, Changes, Holder, Location, Lock, Opened, OrderDesk, open};
@@ -114,10 +114,10 @@ pub trait Store: Send {
     fn recover(&mut self, generation: Generation, at: UnixMicros) -> Result<Recovered, StoreError>;
 
     /// What a store of several members wants from time to time: takes over from those that are gone by now, and takes in what
-    /// applications have pushed by themselves. Whether anything has changed.
-    fn look_around(&mut self, now: Mono, at: UnixMicros) -> Result<bool, StoreError> {
+    /// applications have pushed by themselves. What has changed by that.
+    fn look_around(&mut self, now: Mono, at: UnixMicros) -> Result<News, StoreError> {
         let _ = (now, at);
-        Ok(false)
+        Ok(News::default())
     }
 
     /// What others ask this member to do, each once, and what became of what it has asked them; in a store of one master nobody

@@ -355,11 +355,14 @@ impl<N: Fn(Written)> Turn<N> {
                 return (self.notify)(Written::Lost(lost));
             }
             // The log may be gone. The next check asks again.
-            Err(StoreError::Io(_)) => drop(self.store.reopen()),
+            Err(StoreError::Io(_)) => match self.store.reopen() {
+                Err(lost) if lost.is_loss() => return (self.notify)(Written::Lost(lost)),
+                Ok(()) | Err(_) => {}
+            },
             Err(_) => {}
         }
         match self.store.look_around(clock::monotonic(), clock::wall()) {
-            Ok(changed) => self.news.anything |= changed,
+            Ok(news) => self.news.add(news),
             Err(error) => log::debug!("cannot look around in the store: {error}"),
         }
         match self.store.orders() {

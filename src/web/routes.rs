@@ -57,6 +57,7 @@ const PAGES: &[(&str, PageFn)] = &[
     ("/failures", pages::failures::list),
     ("/failures/{name}", pages::failures::one),
     ("/runs", pages::runs::list),
+    ("/hosts", pages::hosts::all),
     ("/workers", pages::workers::all),
     ("/workers/{name}", pages::workers::one),
     ("/pools/{name}", pages::workers::pool),

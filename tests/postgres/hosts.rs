@@ -59,6 +59,48 @@ fn what_one_pushes_cancels_pauses_and_waits_for_the_other_does() {
 }
 
 #[test]
+fn a_queue_that_another_host_serves_is_served_until_that_is_gone() {
+    let (mut a, mut b) = two();
+    a.start(&["--workers=1", "--queue=a"]);
+    b.start(&["--workers=1", "--queue=b"]);
+    let long = a.ok(&["push", "--queue", "b", "--", "sleep", "600"]);
+    eventually("it runs at the other", || a.state(long.trim()) == "running");
+    let next = a.ok(&["push", "--queue", "b", "--", "true"]);
+    let status = || a.json(&["status", "--json"]);
+    eventually("it is known that the other serves it", || status()["elsewhere"]["b"] == serde_json::json!(["exec"]));
+    assert_eq!(status()["unserved"], serde_json::json!([]));
+    assert_eq!(status()["hosts"][1]["serves"], serde_json::json!({"b": ["exec"]}));
+    let clock = status()["hosts"][1]["clock_ahead_s"].as_f64();
+    assert!(clock.is_some_and(|ahead| ahead.abs() < 60.0), "both are on this machine: {clock:?}");
+    let why = |host: &Host| host.run(&["why", next.trim()]).0;
+    assert!(!why(&a).contains("no pool serves"), "{}", why(&a));
+    b.ok(&["spawn", "--queue", "c", "--workers", "1"]);
+    eventually("a pool that is added is heard of", || status()["elsewhere"]["c"] == serde_json::json!(["exec"]));
+    b.ok(&["stop", "--timeout", "0s"]);
+    eventually("nobody serves it any more", || status()["unserved"][0]["queue"] == "b");
+    assert!(why(&a).contains("no pool serves queue `b`"), "{}", why(&a));
+    b.master.take().unwrap().wait().unwrap();
+}
+
+#[test]
+fn the_output_of_another_host_is_said_to_be_there() {
+    let (mut a, mut b) = two();
+    a.start(&["--workers=1", "--queue=a"]);
+    b.start(&["--workers=1", "--queue=b"]);
+    let (job, own) =
+        (b.ok(&["push", "--queue", "b", "--", "echo", "hello"]), a.ok(&["push", "--queue", "a", "--", "true"]));
+    eventually("both are over", || [&job, &own].iter().all(|id| a.state(id.trim()) == "succeeded"));
+    assert!(b.ok(&["logs", "--job", job.trim()]).contains("hello"));
+    for args in [&["logs", "--job", job.trim()][..], &["logs", "b-1"]] {
+        let (out, said, code) = a.run(args);
+        assert_eq!((&*out, code), ("", 1), "{said}");
+        assert!(said.contains("where it was printed"), "{said}");
+    }
+    let (out, said, code) = a.run(&["logs", "--job", own.trim()]);
+    assert_eq!((&*out, code, said.contains("nothing yet")), ("", 0, true), "it ran here, and printed nothing: {said}");
+}
+
+#[test]
 fn the_jobs_of_a_host_that_is_killed_run_at_another_after_its_lease() {
     let (mut a, mut b) = two();
     let job = a.ok(&["push", "--", "sleep", "600"]);
@@ -100,11 +142,6 @@ fn the_workers_of_a_host_that_stands_still_are_dead_before_its_jobs_run_elsewher
     assert_eq!(b.state(job.trim()), "running");
     a.signal(Signal::SIGCONT);
     let pid = u64::from(a.master.as_ref().unwrap().id());
-    let master = |host: &Host| {
-        let master =
-            serde_json::from_str::<Value>(&host.run(&["status", "--json"]).0).unwrap_or_default()["master"].clone();
-        (master["pid"].as_u64(), master["generation"].as_u64())
-    };
     eventually("the same process serves again, as another member", || master(&a) == (Some(pid), Some(3)));
     let said = std::fs::read_to_string(a.log()).unwrap();
     assert!(said.contains("had said nothing for its lease; it begins anew"), "{said}");
@@ -112,6 +149,13 @@ fn the_workers_of_a_host_that_stands_still_are_dead_before_its_jobs_run_elsewher
     b.ok(&["stop"]);
     assert_eq!(a.ok(&["push", "--wait", "--", "echo", "again"]).trim(), "again");
     assert_eq!(zombies(pid), 0, "nothing of the life before is left");
+}
+
+/// The process and the generation of a master that answers.
+fn master(host: &Host) -> (Option<u64>, Option<u64>) {
+    let master =
+        serde_json::from_str::<Value>(&host.run(&["status", "--json"]).0).unwrap_or_default()["master"].clone();
+    (master["pid"].as_u64(), master["generation"].as_u64())
 }
 
 /// Children of a process that have ended and were not reaped.
@@ -174,4 +218,6 @@ fn a_host_that_is_cut_off_begins_none_of_the_jobs_that_it_has_claimed_ahead() {
         assert_eq!(pids.len(), runs.len(), "two runs of a job at the same time");
     }
     way.cut(false);
+    let pid = u64::from(a.master.as_ref().unwrap().id());
+    eventually("the host that was cut off begins anew, in the same process", || master(&a) == (Some(pid), Some(3)));
 }

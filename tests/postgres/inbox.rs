@@ -6,7 +6,7 @@ use super::server::{new_url, programs};
 use super::{Host, eventually};
 
 /// Runs SQL as an application would, in the schema of a store; what it prints, and what it says.
-fn sql(url: &str, text: &str) -> (String, String) {
+pub(super) fn sql(url: &str, text: &str) -> (String, String) {
     let option = |name: &str| url.split(['?', '&']).find_map(|option| option.strip_prefix(name)).unwrap();
     let mut command = Command::new(programs().join("psql"));
     command.args(["-XAtq", "-U", "test", "-d", "postgres", "-h", option("host="), "-c", text]);

@@ -1,11 +1,13 @@
 //! A store in PostgreSQL through the real binary: one host, two hosts, a host that is killed or frozen, bad input, a move.
 
 mod bad_input;
+mod changed;
 mod hosts;
 mod inbox;
 mod migrate;
 mod one_host;
 mod orders;
+mod page;
 mod rounds;
 #[path = "../../src/store/postgres/server.rs"]
 mod server;

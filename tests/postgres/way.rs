@@ -17,6 +17,7 @@ pub(crate) struct Way {
     pub(crate) url: String,
     _folder: TempDir,
     cut: Arc<(Mutex<bool>, Condvar)>,
+    open: Arc<Mutex<Vec<UnixStream>>>,
 }
 
 impl Way {
@@ -30,8 +31,11 @@ impl Way {
         let listener = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
         let cut: Arc<(Mutex<bool>, Condvar)> = Arc::default();
         let state = Arc::clone(&cut);
+        let open: Arc<Mutex<Vec<UnixStream>>> = Arc::default();
+        let clients = Arc::clone(&open);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                clients.lock().unwrap().push(client.try_clone().unwrap());
                 let server = UnixStream::connect(server.join(SOCKET)).unwrap();
                 let (from_client, to_client) = (client.try_clone().unwrap(), client);
                 let (from_server, to_server) = (server.try_clone().unwrap(), server);
@@ -41,7 +45,14 @@ impl Way {
                 }
             }
         });
-        Self { url, _folder: folder, cut }
+        Self { url, _folder: folder, cut, open }
+    }
+
+    /// Ends every connection; others can be made.
+    pub(crate) fn end_all(&self) {
+        for client in self.open.lock().unwrap().drain(..) {
+            let _ = client.shutdown(std::net::Shutdown::Both);
+        }
     }
 
     /// Nothing goes through any more, or all that has waited does.

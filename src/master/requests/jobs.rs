@@ -209,6 +209,10 @@ impl Master {
 
     /// Others have ended jobs that are waited for here.
     pub(in crate::master) fn hear_news(&mut self, news: News) {
+        if let Some(serves) = news.serves {
+            self.checks.elsewhere = serves.clone();
+            self.feed(Event::ServedElsewhere(serves));
+        }
         let awaited = if news.anything { self.requests.table.awaited_jobs() } else { BTreeSet::new() };
         for job in awaited.into_iter().chain(news.ended) {
             self.job_may_have_ended(job);

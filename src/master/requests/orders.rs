@@ -13,7 +13,7 @@ use crate::master::store_events::Purpose;
 use crate::model::audit::By;
 use crate::model::change::Request;
 use crate::model::done::Stopped;
-use crate::model::order::{Order, Orders};
+use crate::model::order::{Order, Orders, Tell};
 use crate::model::{JobId, OrderId, States};
 use crate::report;
 
@@ -56,7 +56,7 @@ impl Master {
     /// Writes the answer to an order into the store.
     pub(in crate::master) fn answer_order(&mut self, order: OrderId, line: &[u8]) {
         let answer = String::from_utf8_lossy(line).trim_end().into();
-        let request = Request::AnswerOrder { order, answer };
+        let request = Request::Tell(Box::new(Tell::Answer { order, answer }));
         self.batches.add(request, Purpose::Core(Tag::None), true, false, self.time.now());
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::Generation;
 use crate::model::bulk::BulkStep;
-use crate::model::order::Fate;
+use crate::model::order::{Fate, Tell};
 use crate::store::{Duty, StoreError, Tenure};
 
 const LEASE_S: u64 = LEASE.as_secs();
@@ -246,7 +246,7 @@ pub(super) fn a_job_that_runs_elsewhere_is_cancelled_there(mut two: Two) {
     assert!(two.b.store.orders().unwrap().is_empty(), "each is begun once");
     assert!(two.a.store.orders().unwrap().is_empty(), "it is not answered yet");
     two.b.finish(&job, Outcome::Cancelled, Next::Cancelled(Cause::Cancelled), job.counters);
-    two.b.one(Request::AnswerOrder { order, answer: "done".into() });
+    two.b.one(Request::Tell(Box::new(Tell::Answer { order, answer: "done".into() })));
     assert_eq!(two.a.store.orders().unwrap().ended, [(order, Fate::Answered("done".into()))]);
     assert!(two.a.store.orders().unwrap().is_empty(), "the answer is given once");
     assert_eq!(two.a.store.news().unwrap().ended, [job.id]);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::state::{Place, State};
 use crate::model::change::Reply;
-use crate::model::order::{self, Fate, Order};
+use crate::model::order::{self, Fate, Order, Tell};
 use crate::model::{Generation, JobId, OrderId, States};
 use crate::store::Duty;
 
@@ -45,11 +45,16 @@ impl State {
         Some(Reply::Elsewhere(life.master.host.clone(), id))
     }
 
-    /// The member that has asked hears of the answer.
-    pub(super) fn answer_order(&mut self, order: OrderId, answer: &str) -> Reply {
-        let asker = self.given.open.remove(&order).and_then(|asker| self.lives.get_mut(&asker.0));
-        if let Some(life) = asker {
-            life.orders.ended.push((order, Fate::Answered(answer.into())));
+    /// The member that has asked hears of the answer, and all of what is served.
+    pub(super) fn tell_hosts(&mut self, tell: &Tell) -> Reply {
+        match tell {
+            Tell::Answer { order, answer } => {
+                let asker = self.given.open.remove(order).and_then(|asker| self.lives.get_mut(&asker.0));
+                if let Some(life) = asker {
+                    life.orders.ended.push((*order, Fate::Answered(answer.clone())));
+                }
+            }
+            Tell::Serves(serves) => self.news.serves = Some(serves.clone()),
         }
         Reply::Done
     }

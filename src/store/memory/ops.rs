@@ -80,7 +80,7 @@ impl State {
             Request::NoteFailure { fingerprint, said } => self.note_failure(*fingerprint, said),
             Request::BeginRun(begin) => self.begin_run(begin, at),
             Request::EndRun { run, state, note } => self.end_foreign(*run, *state, note.as_deref(), at),
-            Request::AnswerOrder { order, answer } => self.answer_order(*order, answer),
+            Request::Tell(tell) => self.tell_hosts(tell),
         }
     }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use ::postgres::error::SqlState;
 use rusqlite::Error;
 
+use super::same;
 use crate::store::StoreError;
 
 /// An error of the server or of the way to it.
@@ -63,6 +64,8 @@ pub(super) fn map(place: &str, error: &Error) -> StoreError {
         SqlState::INSUFFICIENT_PRIVILEGE | SqlState::READ_ONLY_SQL_TRANSACTION => {
             StoreError::Cannot { doing: "write to", path: path(), reason: failed.to_string() }
         }
+        // What was prepared on one connection is asked of another.
+        SqlState::DUPLICATE_PSTATEMENT | SqlState::INVALID_SQL_STATEMENT_NAME => same::pooled(place),
         SqlState::QUERY_CANCELED => StoreError::TooLong,
         // The server goes, or has gone, or does not take connections for now.
         _ if code.code().starts_with("57P") || code.code().starts_with("08") || code.code().starts_with("53") => {

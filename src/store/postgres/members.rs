@@ -9,7 +9,9 @@ use std::time::Duration;
 use rusqlite::Result;
 
 use super::transaction::Found;
+use crate::clock;
 use crate::model::host::{HostRecord, HostState};
+use crate::model::serves::Serves;
 use crate::model::{Generation, UnixMicros, WorkerId};
 use crate::store::relational::conn::{Conn, Row};
 use crate::store::relational::read::store_id;
@@ -26,7 +28,7 @@ pub(super) const FOUND: &str = "SELECT (SELECT (SELECT batch FROM applied WHERE 
      WHERE generation = ?1 AND ended_at IS NULL AND taken = 0), \
      coalesce((SELECT max(generation) FROM generations), 0), (SELECT last_value FROM run_ids), \
      EXISTS (SELECT 1 FROM generations WHERE ended_at IS NULL AND generation <> ?1), \
-     (SELECT queues_forgotten FROM pruned WHERE id = 1)";
+     (SELECT queues_forgotten FROM pruned WHERE id = 1), CAST(pg_backend_pid() AS BIGINT)";
 /// `generations.generation`; once per start.
 const ADD: &str = "INSERT INTO generations (generation, pid, pid_start, boot_id, cookie, version, started_at, run_high, \
      worker_high, host, place, lease_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11)";
@@ -44,17 +46,18 @@ const BEAT_ADD: &str = "INSERT INTO beats (generation, beat) VALUES (?1, 0)";
 /// `beats.generation`.
 const BEAT_DELETE: &str = "DELETE FROM beats WHERE generation = ?1";
 /// `beats.generation`, `generations.generation`.
-const RENEW: &str = "UPDATE beats SET beat = beat + 1, at = clock_timestamp() WHERE generation = ?1 AND EXISTS \
+const RENEW: &str = "UPDATE beats SET beat = beat + 1, at = clock_timestamp(), \
+     ahead_us = ?2 - CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) WHERE generation = ?1 AND EXISTS \
      (SELECT 1 FROM generations WHERE generation = ?1 AND ended_at IS NULL AND taken = 0)";
 /// `generations_living`, then `beats.generation`.
 const OTHERS: &str = "SELECT g.generation, g.pid, g.pid_start, g.boot_id, g.cookie, g.version, g.host, b.beat, g.taken, g.place, \
-     g.lease_us FROM generations g CROSS JOIN beats b ON b.generation = g.generation WHERE g.ended_at IS NULL AND g.generation <> ?1 \
+     g.lease_us, g.serves FROM generations g CROSS JOIN beats b ON b.generation = g.generation WHERE g.ended_at IS NULL AND g.generation <> ?1 \
      ORDER BY g.generation";
 /// `generations_living`, `beats.generation`, `workers_living` and the few rows of `running`; when somebody asks.
 const HOSTS: &str = "SELECT g.generation, g.host, g.pid, g.version, g.started_at, g.taken, g.lease_us, \
      CAST(extract(epoch FROM clock_timestamp() - b.at) * 1000000 AS BIGINT), \
      (SELECT count(*) FROM workers w WHERE w.ended_at IS NULL AND w.generation = g.generation), \
-     (SELECT count(*) FROM running r WHERE r.generation = g.generation) \
+     (SELECT count(*) FROM running r WHERE r.generation = g.generation), g.serves, b.ahead_us \
      FROM generations g CROSS JOIN beats b ON b.generation = g.generation WHERE g.ended_at IS NULL ORDER BY g.generation";
 /// `generations.generation`, `beats.generation`.
 const TAKE: &str = "UPDATE generations SET taken = 1 WHERE generation = ?1 AND ended_at IS NULL AND (taken = 1 OR \
@@ -78,13 +81,14 @@ pub(super) struct Other {
     pub(super) is_taken: bool,
     /// See [`super::PostgresStore::place`].
     pub(super) place: String,
+    pub(super) serves: Serves,
 }
 
 /// The state in which a transaction of this generation begins.
 pub(super) fn found(conn: Conn<'_>, ours: i64) -> Result<Found> {
     conn.prepare_cached(FOUND)?.query_row([ours], |row| {
         let (batch, last, run_high) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(Found { batch, last, run_high, others: row.get(3)?, forgotten: row.get(4)? })
+        Ok(Found { batch, last, run_high, others: row.get(3)?, forgotten: row.get(4)?, backend: row.get(5)? })
     })
 }
 
@@ -121,7 +125,7 @@ pub(super) fn join(
 
 /// Says that a member lives; false: it is none any more.
 pub(super) fn renew(conn: Conn<'_>, ours: Generation) -> Result<bool> {
-    conn.prepare_cached(RENEW)?.execute([ours.0]).map(|changed| changed == 1)
+    conn.prepare_cached(RENEW)?.execute((ours.0, clock::wall().0)).map(|changed| changed == 1)
 }
 
 /// The other members, oldest first.
@@ -138,9 +142,15 @@ pub(super) fn others(conn: Conn<'_>, ours: Generation) -> Result<Vec<Other>> {
         let member = Member { generation: Generation(row.get(0)?), master };
         let lease = Duration::from_micros(row.get::<_, i64>(10)?.unsigned_abs());
         let beat = row.get::<_, i64>(7)?.unsigned_abs();
-        Ok(Other { member, beat, lease, is_taken: row.get(8)?, place: row.get(9)? })
+        Ok(Other { member, beat, lease, is_taken: row.get(8)?, place: row.get(9)?, serves: serves(row, 11)? })
     };
     conn.prepare_cached(OTHERS)?.query_map([ours.0], read)?.collect()
+}
+
+/// Nothing where it has not said so yet, or says it in the words of another version.
+fn serves(row: &Row<'_>, column: usize) -> Result<Serves> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
 /// The hosts of the members, oldest first.
@@ -162,6 +172,8 @@ pub(in crate::store) fn hosts(conn: Conn<'_>) -> Result<Vec<HostRecord>> {
             beat_age_s: age.max(0) as f64 / 1e6,
             workers: row.get::<_, i64>(8)?.unsigned_abs(),
             busy: row.get::<_, i64>(9)?.unsigned_abs(),
+            serves: serves(row, 10)?,
+            clock_ahead_s: row.get::<_, Option<i64>>(11)?.map(|micros| micros as f64 / 1e6),
         })
     };
     conn.prepare_cached(HOSTS)?.query_map([], read)?.collect()

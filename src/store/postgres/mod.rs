@@ -21,11 +21,13 @@ mod moving;
 mod news;
 mod open;
 pub(super) mod orders;
+mod passfile;
 #[cfg(test)]
 mod plan_tests;
 mod pulse;
 mod records;
 mod roles;
+mod same;
 #[cfg(test)]
 pub(super) mod server;
 #[cfg(test)]
@@ -59,6 +61,7 @@ use crate::clock;
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Change, Op};
 use crate::model::order::Orders;
+use crate::model::serves::Serves;
 use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
 
 /// The writing connection to a server.
@@ -83,10 +86,17 @@ pub(super) struct PostgresStore {
     watch: Watch,
     /// The last news that was heard.
     heard: i64,
+    /// The last batch of this member that was confirmed.
+    confirmed: i64,
+    /// The process of the server for this connection.
+    backend: i64,
     /// The transaction tells others something.
     has_told: bool,
     /// The transaction gives out runs.
     has_runs: bool,
+    /// What the others serve; `new`: and nobody was told yet.
+    serves: Serves,
+    new_serves: Option<Serves>,
 }
 
 /// How long a member lives without a word, if nothing else is said.
@@ -111,9 +121,14 @@ impl PostgresStore {
             pulse: Arc::default(),
             watch: Watch::default(),
             heard: 0,
+            confirmed: 0,
+            backend: 0,
             has_told: false,
             has_runs: false,
+            serves: Serves::default(),
+            new_serves: None,
         };
+        store.know()?;
         store.heard = store.read(news::last)?;
         Ok(store)
     }
@@ -160,6 +175,7 @@ impl Store for PostgresStore {
         )?;
         self.commit()?;
         self.generation = Some(membership.generation);
+        self.confirmed = 0;
         // From the begin on, as others watch from the begin on.
         self.pulse.hold_until(began, lease);
         self.pulse.generation.store(membership.generation.0, Ordering::Release);
@@ -196,7 +212,7 @@ impl Store for PostgresStore {
             self.watch.forget_all();
         }
         let renewed = Mono(self.pulse.renewed.load(Ordering::Acquire));
-        let mut dead = Vec::new();
+        let (mut dead, mut serves) = (Vec::new(), Serves::default());
         for other in others {
             let of = (other.member.generation, other.beat);
             let is_silent = self.watch.is_silent(of, other.lease, renewed, now);
@@ -206,7 +222,13 @@ impl Store for PostgresStore {
             let is_before = other.member.generation < ours;
             if other.is_taken || is_here && is_before || is_silent {
                 dead.push(other.member);
+            } else {
+                serves.add(other.serves);
             }
+        }
+        if self.serves != serves {
+            self.new_serves = Some(serves.clone());
+            self.serves = serves;
         }
         Ok(dead)
     }
@@ -231,7 +253,7 @@ impl Store for PostgresStore {
         Ok(recovered)
     }
 
-    fn look_around(&mut self, now: Mono, at: UnixMicros) -> Result<bool, StoreError> {
+    fn look_around(&mut self, now: Mono, at: UnixMicros) -> Result<News, StoreError> {
         let mut changed = false;
         while self.read(inbox::has_any)? && self.step(at, inbox::take)? > 0 {
             changed = true;
@@ -246,7 +268,7 @@ impl Store for PostgresStore {
             );
             changed |= from_it > 0;
         }
-        Ok(changed)
+        Ok(News { anything: changed, serves: self.new_serves.take(), ..News::default() })
     }
 
     fn orders(&mut self) -> Result<Orders, StoreError> {
@@ -274,6 +296,7 @@ impl Store for PostgresStore {
         match self.commit() {
             Ok(()) => {
                 self.pending = None;
+                self.confirmed = self.confirmed.max(number as i64);
                 Ok(applied)
             }
             Err(error) => {
@@ -302,6 +325,7 @@ impl Store for PostgresStore {
     }
 
     fn news(&mut self) -> Result<News, StoreError> {
+        self.refuse_another()?;
         let (ours, heard) = (self.generation.unwrap_or_default(), self.heard);
         if ours.0 != 0 && self.pulse.taken.load(Ordering::Acquire) == ours.0 {
             let last = self.read(|conn| members::found(conn, ours.0))?.last;
@@ -317,14 +341,16 @@ impl Store for PostgresStore {
         self.broken = true;
         self.names.clear();
         self.blocks.clear();
+        self.refuse_another()?;
         self.conn = self.server.connect()?;
         self.broken = false;
-        Ok(())
+        self.know_again().inspect_err(|_| self.broken = true)
     }
 
     fn is_applied(&mut self, number: u64) -> Result<bool, StoreError> {
         let ours = self.generation;
         let found = self.read(|conn| members::found(conn, ours.map_or(0, |ours| ours.0)))?;
+        self.refuse_changed(&found)?;
         match Self::refuse(ours, found, number) {
             Ok(()) => Ok(false),
             Err(StoreError::AlreadyApplied) => Ok(true),

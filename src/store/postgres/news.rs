@@ -108,6 +108,7 @@ pub(super) fn since(conn: Conn<'_>, ours: Generation, heard: i64) -> Result<(New
                 queues: what.queues.into_iter().collect(),
                 ended: what.ended,
                 processors: what.processors.into_iter().collect(),
+                serves: None,
             });
         }
         if at == before {

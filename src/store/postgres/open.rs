@@ -12,7 +12,7 @@ use ::postgres::{Client, Config};
 
 use super::connection::Connection;
 use super::tls::Tls;
-use super::{error, members};
+use super::{error, members, passfile};
 use crate::model::store_url::{self, StoreOptions};
 use crate::model::units;
 use crate::store::relational::conn::Conn;
@@ -76,7 +76,7 @@ impl Server {
         }
         let mut config = Config::from_str(&url).map_err(|e| cannot(with_source(&e)))?;
         if config.get_password().is_none()
-            && let Ok(password) = std::env::var("PGPASSWORD")
+            && let Some(password) = std::env::var("PGPASSWORD").ok().or_else(|| passfile::password(&config))
         {
             config.password(password);
         }

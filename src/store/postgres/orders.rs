@@ -12,6 +12,7 @@ use super::PostgresStore;
 use super::transaction::Found;
 use crate::clock;
 use crate::model::order::{self, Fate, Order, Orders};
+use crate::model::serves::Serves;
 use crate::model::{Generation, JobId, OrderId, States};
 use crate::store::StoreError;
 use crate::store::relational::conn::{Conn, Row};
@@ -47,6 +48,9 @@ const DELETE: &str = "DELETE FROM orders WHERE id = ?1";
 const ANSWER: &str = "UPDATE orders SET answer = ?2 WHERE id = ?1 RETURNING by";
 /// `generations.generation`.
 const LEFT: &str = "SELECT EXISTS (SELECT 1 FROM generations WHERE generation = ?1 AND ended_at IS NOT NULL)";
+
+/// `generations.generation`; when its pools change.
+const SERVE: &str = "UPDATE generations SET serves = ?2 WHERE generation = ?1";
 
 /// The other members, asked by who has nothing but the URL.
 #[derive(Debug)]
@@ -173,6 +177,12 @@ pub(in crate::store) fn cancel(
 /// Keeps an answer; the member that waits for it, if one does.
 pub(in crate::store) fn answer(conn: Conn<'_>, order: OrderId, answer: &str) -> Result<Option<i64>> {
     conn.prepare_cached(ANSWER)?.query_row((order.0, answer), |row| row.get(0)).optional().map(Option::flatten)
+}
+
+/// Keeps what a member serves.
+pub(in crate::store) fn serve(conn: Conn<'_>, ours: i64, serves: &Serves) -> Result<()> {
+    let text = serde_json::to_string(serves).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+    conn.prepare_cached(SERVE)?.execute((ours, text)).map(drop)
 }
 
 #[cfg(test)]

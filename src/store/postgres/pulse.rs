@@ -7,8 +7,8 @@
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::open::Server;
@@ -16,6 +16,7 @@ use super::{members, news};
 use crate::clock;
 use crate::model::Generation;
 use crate::store::relational::conn::Conn;
+use crate::store::relational::read::store_id;
 use crate::store::{StoreError, silence};
 
 /// How often the news are looked at where nobody gives notice.
@@ -40,6 +41,10 @@ pub(super) struct Shared {
     pub(super) was_away: AtomicBool,
     /// The member that was found to be none any more; 0: none was.
     pub(super) taken: AtomicI64,
+    /// The id of the store that was opened first.
+    pub(super) store: OnceLock<String>,
+    /// A connection led to another.
+    pub(super) is_another: AtomicBool,
     /// The news has been read up to here by the store.
     pub(super) heard: AtomicI64,
     ended: AtomicBool,
@@ -47,6 +52,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Whether this is not the store that was opened first; from then on it is none.
+    pub(super) fn is_other(&self, id: &str) -> bool {
+        let is_other = self.store.get().is_some_and(|known| known != id);
+        if is_other {
+            self.is_another.store(true, Ordering::Release);
+        }
+        is_other
+    }
+
     /// The member was heard; the moment before it spoke, in microseconds of [`clock::boot_micros`].
     pub(super) fn hold_until(&self, spoke: u64, lease: Duration) {
         self.until.store(silence::workers_until(spoke, lease), Ordering::Release);
@@ -143,6 +157,11 @@ impl Turn {
     /// Until the connection is lost.
     fn beat_and_hear(&mut self) -> Result<(), StoreError> {
         let conn = self.server.connect()?;
+        let id = store_id(Conn::Postgres(&conn)).map_err(|e| super::error::map(&self.server.shown, &e))?;
+        // Another may have a member of the same number, for which we must not say that it lives.
+        if self.shared.is_other(&id) {
+            return Ok(());
+        }
         conn.run(&format!("LISTEN {}", self.server.channel)).map_err(|e| super::error::map(&self.server.shown, &e))?;
         let every = (self.server.lease / BEATS).as_micros() as u64;
         let (mut next_beat, mut known) = (0, 0);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::open::Server;
 use super::pulse::Pulse;
-use super::{LEASE, OrderDesk, PostgresRecords, PostgresStore};
+use super::{LEASE, OrderDesk, PostgresRecords, PostgresStore, same};
 use crate::model::store_url::ServerUrl;
 use crate::store::{Holder, Lock, Opened, Records, Store, StoreError};
 
@@ -43,6 +43,7 @@ pub(in crate::store) fn order_desk(url: &ServerUrl) -> Result<OrderDesk, StoreEr
 pub(in crate::store) fn as_master(url: &ServerUrl, local: &Path, holder: &Holder) -> Result<Opened, StoreError> {
     let lock = Lock::take(local, holder)?;
     let mut store = PostgresStore::open(&url.url, LEASE)?;
+    same::refuse_pooler(&store.server, &store.conn)?;
     let (promise, is_little) = store.server.promise(&store.conn)?;
     log::log!(if is_little { log::Level::Warn } else { log::Level::Info }, "`{}`: {promise}", store.server.shown);
     let new = store.new_place()?;

@@ -19,6 +19,8 @@ pub(super) struct Found {
     /// The last member that joined.
     pub(super) last: i64,
     pub(super) run_high: i64,
+    /// The process of the server that answers.
+    pub(super) backend: i64,
     /// Whether there are members other than this one.
     pub(super) others: bool,
     /// How often queues were forgotten.
@@ -53,6 +55,7 @@ impl PostgresStore {
         let generation = self.generation.map_or(0, |ours| ours.0);
         let conn = Conn::Postgres(&self.conn);
         let found = members::found(conn, generation).map_err(map)?;
+        self.refuse_changed(&found)?;
         check(found)?;
         self.high.run = self.high.run.max(found.run_high);
         let before = self.high.run;

@@ -76,7 +76,7 @@ impl Batch<'_> {
             Request::NoteFailure { fingerprint, said } => self.note_failure(*fingerprint, said),
             Request::BeginRun(begin) => self.begin_run(begin),
             Request::EndRun { run, state, note } => self.end_foreign(*run, *state, note.as_deref()),
-            Request::AnswerOrder { order, answer } => self.answer_order(*order, answer),
+            Request::Tell(tell) => self.tell_hosts(tell),
         }
     }
 

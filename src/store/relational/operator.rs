@@ -11,11 +11,12 @@ use super::push::micros;
 use super::{codes, sql};
 use crate::model::change::{Reply, WorkerEnded, WorkerStarted};
 use crate::model::gauge::Mark;
+use crate::model::order::Tell;
 use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
 use crate::model::shift::FIXED_US;
 use crate::model::worker::Exit;
-use crate::model::{Cause, Counters, Holds, JobAction, JobId, JobState, OrderId, QueueName, Setting, States};
+use crate::model::{Cause, Counters, Holds, JobAction, JobId, JobState, QueueName, Setting, States};
 use crate::store::postgres::members::RUNNING_ELSEWHERE;
 use crate::store::postgres::orders;
 
@@ -61,11 +62,18 @@ impl Batch<'_> {
         self.conn.prepare_cached(RUNNING_ELSEWHERE)?.query_row((job, self.generation), read).optional()
     }
 
-    /// In a store of one master there is none.
-    pub(in crate::store) fn answer_order(&mut self, order: OrderId, answer: &str) -> Result<Reply> {
-        if self.conn.is_remote() {
-            let asker = orders::answer(self.conn, order, answer)?;
-            self.news.rung.extend(asker);
+    /// In a store of one master there is nobody.
+    pub(in crate::store) fn tell_hosts(&mut self, tell: &Tell) -> Result<Reply> {
+        match tell {
+            _ if !self.conn.is_remote() => {}
+            Tell::Answer { order, answer } => {
+                let asker = orders::answer(self.conn, *order, answer)?;
+                self.news.rung.extend(asker);
+            }
+            Tell::Serves(serves) => {
+                orders::serve(self.conn, self.generation, serves)?;
+                self.tell(|news| news.serves = Some(serves.clone()));
+            }
         }
         Ok(Reply::Done)
     }

@@ -5,6 +5,7 @@ pub(super) mod audit;
 pub(super) mod batches;
 pub(super) mod failures;
 mod graph;
+pub(super) mod hosts;
 pub(super) mod job;
 pub(super) mod jobs;
 mod lanes;

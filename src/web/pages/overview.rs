@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::{failures, lanes, processes, queues};
+use super::{failures, hosts, lanes, processes, queues};
 use crate::cli::metrics as cli_metrics;
 use crate::error::Error;
 use crate::model::QueueName;
@@ -45,6 +45,7 @@ pub(in crate::web) fn page(desk: &Desk<'_>) -> Result<View, Error> {
         .live("charts", html! { h2 { "Over time" } (ranges(desk, name, "")) (charts(&history)) })
         .live("queues", html! { h2 { "Queues" } (queues::rows(desk, &desk.status().queues, &history)) })
         .live("lanes", lanes::all(desk)?)
+        .live("hosts", hosts::part(desk)?)
         .live("processes", html! { h2 { "Processes" } (processes::tree(desk)) })
         .live(
             "errors",
