@@ -15,6 +15,7 @@ mod connection;
 mod dialect;
 mod error;
 pub(super) mod fronts;
+mod holder;
 mod inbox;
 pub(super) mod members;
 mod moving;

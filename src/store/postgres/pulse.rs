@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::holder::{self, Holder};
 use super::open::Server;
 use super::{members, news};
 use crate::clock;
@@ -84,7 +85,7 @@ impl Pulse {
         let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
         ours.set_nonblocking(true).map_err(cannot)?;
         theirs.set_nonblocking(true).map_err(cannot)?;
-        let turn = Turn { server, shared: Arc::clone(&shared), wake: theirs, seen: 0 };
+        let turn = Turn { server, shared: Arc::clone(&shared), wake: theirs, seen: 0, holder: Holder::default() };
         std::thread::Builder::new().name("pulse".to_owned()).spawn(move || turn.run()).map_err(cannot)?;
         Ok(Self { shared, ours, is_given_up: false })
     }
@@ -135,6 +136,7 @@ struct Turn {
     wake: UnixStream,
     /// The last row of the news that was seen.
     seen: i64,
+    holder: Holder,
 }
 
 impl Turn {
@@ -164,7 +166,7 @@ impl Turn {
         }
         conn.run(&format!("LISTEN {}", self.server.channel)).map_err(|e| super::error::map(&self.server.shown, &e))?;
         let every = (self.server.lease / BEATS).as_micros() as u64;
-        let (mut next_beat, mut known) = (0, 0);
+        let (mut next_beat, mut known, mut next_look) = (0, 0, 0);
         while !self.shared.ended.load(Ordering::Acquire) {
             let now = clock::monotonic_micros();
             let generation = self.shared.generation.load(Ordering::Acquire);
@@ -173,6 +175,14 @@ impl Turn {
                 next_beat = now + every;
                 // To look whether the others live.
                 self.tell();
+            }
+            if now >= next_look {
+                // A server that cannot answer this keeps no beat from being said.
+                if let Err(error) = self.holder.look(Conn::Postgres(&conn)) {
+                    let error = super::error::map(&self.server.shown, &error);
+                    log::debug!("cannot look for who keeps the server from clearing away rows: {error}");
+                }
+                next_look = now + holder::LOOK.as_micros() as u64;
             }
             if conn.hears(LOOK).map_err(|e| super::error::map(&self.server.shown, &e))? {
                 self.tell();
