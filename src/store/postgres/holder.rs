@@ -1,6 +1,6 @@
 //! Who keeps the server from clearing away rows that are gone: said in the log of the master, so that somebody ends that.
 //!
-//! The store does not get slower by it, but its tables grow. What other users do is seen by a role with `pg_read_all_stats` only.
+//! Claims do not read such rows, but the tables grow. What other users do is seen by a role with `pg_read_all_stats` only.
 
 use std::time::Duration;
 
