@@ -1,6 +1,6 @@
 //! A PostgreSQL server of the benchmark's own, for our store and for the peers that keep their jobs in one.
 //!
-//! It syncs what it commits, as by default, and listens on a port of the loopback for all of them alike. Each store or peer
+//! The server syncs what it commits, as by default, and listens on a port of the loopback for all of them alike. Each store or peer
 //! gets a database of its own. Invariant: the server and its files are gone when it is dropped.
 
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -278,7 +278,7 @@ pub struct End {
 pub enum JobChange {
     /// The state it was in (ready and scheduled jobs are cancelled now).
     Was(JobState),
-    /// It ran at another master, which has cancelled it; or not, for this reason, with the exit code of the command line.
+    /// The job ran at another master, which has cancelled it; or not, for this reason, with the exit code of the command line.
     Elsewhere(Result<(), (String, u8)>),
     /// There is no such job.
     Missing,

@@ -46,7 +46,7 @@ pub struct HostRecord {
     pub workers: u64,
     /// Jobs that it has claimed.
     pub busy: u64,
-    /// Its queues, each with the types of jobs that it takes: `exec` is a command, `*` every other type.
+    /// The queues that it serves, each with the types of jobs that it takes: `exec` is a command, `*` every other type.
     #[serde(default, skip_serializing_if = "Serves::is_empty")]
     pub serves: Serves,
 }

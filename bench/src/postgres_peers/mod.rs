@@ -1,6 +1,6 @@
 //! Queues of others that keep their jobs in PostgreSQL, each as a program in its own language that prints what it has measured.
 //!
-//! They are installed by `scripts/bench --install-peers` into a folder of the benchmark's own, by npm and pip, in the versions
+//! The peers are installed by `scripts/bench --install-peers` into a folder of the benchmark's own, by npm and pip, in the versions
 //! named here. Their handlers do nothing and run in the process of the client.
 
 use std::fs;

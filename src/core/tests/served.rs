@@ -1,6 +1,7 @@
 //! A pool is sent only what it takes, and what nobody takes is named.
 
 use super::*;
+use crate::model::serves::Serves;
 
 fn takes(types: &[&str]) -> Takes {
     Takes::named(types.iter().copied())
@@ -168,4 +169,15 @@ fn a_drain_is_complete_when_what_is_left_is_for_nobody() {
     let retrying = QueueTotals { scheduled: 3, retrying: 3, retrying_commands: 1, running: 1, ..totals(0, 0) };
     assert_eq!(left(&mut bench, retrying), 2);
     assert_eq!(left(&mut bench, totals(5, 0)), 0);
+}
+
+#[test]
+fn what_another_host_takes_waits_for_nobody_and_does_so_when_that_is_gone() {
+    let mut bench = Bench::up(|s| s.takes = Takes::Commands);
+    let others = [(&queue("default"), [&Takes::Others])].into_iter().collect();
+    bench.event(Event::ServedElsewhere(others));
+    bench.committed(totals(3, 0));
+    assert_eq!(bench.core.unserved().count(), 0);
+    bench.event(Event::ServedElsewhere(Serves::default()));
+    assert_eq!(bench.core.unserved().map(|found| found.jobs).collect::<Vec<_>>(), [3]);
 }

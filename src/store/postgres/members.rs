@@ -75,7 +75,7 @@ const LEAD: &str = "INSERT INTO duties (duty, generation) VALUES (?1, ?2) ON CON
 pub(super) struct Other {
     pub(super) member: Member,
     pub(super) beat: u64,
-    /// Its own, which its guardian goes by.
+    /// The lease of this member, which its guardian goes by.
     pub(super) lease: Duration,
     /// Somebody has begun to take over from it.
     pub(super) is_taken: bool,
