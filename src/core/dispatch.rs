@@ -1,14 +1,14 @@
 //! Handing out jobs: what to claim, who gets what.
 //!
-//! Claims are for workers that can take a job now, plus about 10 ms of work ahead where jobs are tiny. The claim is
-//! committed before `Send`: the core only knows jobs that came back from a committed claim.
+//! Claims are for workers that can take a job now, plus, where jobs are tiny, what they do until the next claim is answered
+//! (10 ms at least). The claim is committed before `Send`: the core only knows jobs that came back from a committed claim.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::flight::{Flight, Stage};
-use super::pool::{Pool, PoolId, Share, ShareId};
+use super::pool::{Lookahead, Pool, PoolId, Share, ShareId};
 use super::single::Single;
 use super::workers::Workers;
 use super::{Action, Core, Handle, Phase, Tag};
@@ -34,7 +34,7 @@ impl Core {
             let thirsty = |share: &Share| share.dry_at != Some(pool.news);
             let shares: Vec<ShareId> = pool.shares.iter().filter(|(_, s)| thirsty(s)).map(|(&id, _)| id).collect();
             for share in shares {
-                claim_for(id, pool, share, allowed, &self.workers, out);
+                claim_for((id, pool), share, (allowed, self.lookahead), &self.workers, out);
             }
         }
     }
@@ -199,12 +199,18 @@ impl Core {
 }
 
 /// Asks for jobs for the workers of a share that can take them.
-fn claim_for(id: PoolId, pool: &mut Pool, share: ShareId, allowed: u32, all: &Workers, out: &mut Vec<Action>) {
+fn claim_for(
+    (id, pool): (PoolId, &mut Pool),
+    share: ShareId,
+    (allowed, lookahead): (u32, Lookahead),
+    all: &Workers,
+    out: &mut Vec<Action>,
+) {
     let window = pool.window();
     let ours = |w: &WorkerId| all[*w].share == share;
     let workers = pool.load.iter().filter(|(_, _, w)| ours(w)).count() as u32;
     let room: u32 = pool.not_full(window).filter(ours).map(|w| room(&all[w], window)).sum();
-    let lookahead = pool.lookahead(workers);
+    let lookahead = pool.ahead_of(workers, lookahead);
     let of = &pool.shares[&share];
     let on_the_way = of.ahead.len() as u32 + of.asked;
     let at_once: u32 = pool.not_full(window).filter(ours).map(|w| at_once(&all[w], window)).sum();

@@ -203,13 +203,17 @@ pub enum Event {
         freed: Vec<QueueName>,
         /// When the store next has something to promote.
         next_due: Option<UnixMicros>,
+        /// How long the store took for it.
+        took: Duration,
     },
-    /// The store was read anew, at the start or after a change by another process: there may be jobs in any queue.
+    /// The store was read anew, at the start or after a change by another process.
     Reread {
         /// Totals of all queues.
         totals: Vec<QueueTotals>,
         /// When the store next has something to promote.
         next_due: Option<UnixMicros>,
+        /// There may be jobs to claim; if not, only totals have changed.
+        may_run: bool,
     },
     /// What the pools of the masters of other hosts serve.
     ServedElsewhere(Serves),

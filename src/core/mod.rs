@@ -120,6 +120,7 @@ pub struct Core {
     phase: Phase,
     /// The store has not heard from this master for so long that others may soon take over what it runs: it begins nothing.
     is_cut_off: bool,
+    lookahead: pool::Lookahead,
     next_worker: i64,
     next_pool: u32,
     timers: Timers,
@@ -164,6 +165,7 @@ impl Core {
             holders: BTreeMap::new(),
             phase: Phase::Running,
             is_cut_off: false,
+            lookahead: pool::Lookahead::default(),
             next_worker: next_worker.0.max(1),
             next_pool: 1,
             timers: Timers::default(),
@@ -236,13 +238,17 @@ impl Core {
             Event::RunBegun { processor, run } => self.run_begun(&processor, run),
             Event::RunLost(run) => self.lose_run(run, out),
             Event::RunsEnded(runs) => self.runs_ended(&runs, now, out),
-            Event::Committed { forgotten, changed, freed, next_due } => {
+            Event::Committed { forgotten, changed, freed, next_due, took } => {
+                self.lookahead.observe(took);
                 self.committed(&forgotten, changed, next_due, now, out);
+                // What was freed and claimed in one batch is nothing new.
+                let has_ready = |queue: &QueueName| self.totals.of(queue).is_none_or(|totals| totals.ready > 0);
+                let freed: Vec<QueueName> = freed.into_iter().filter(has_ready).collect();
                 if !freed.is_empty() {
                     self.news(&freed);
                 }
             }
-            Event::Reread { totals, next_due } => self.reread(totals, next_due, now, out),
+            Event::Reread { totals, next_due, may_run } => self.reread(totals, next_due, may_run, now, out),
             Event::ServedElsewhere(serves) => self.served_elsewhere(&serves),
             Event::Stop { grace, caller } => self.stop_all(grace, caller, now, out),
             Event::Force => self.force(now, out),

@@ -17,6 +17,37 @@ use crate::model::{Claimed, PoolName, PoolSettings, Prefetch, QueueName, QueueOr
 /// Most jobs that are claimed beyond what the workers can take, however tiny they are.
 const MOST_AHEAD: u128 = 2048;
 
+/// For how long the work of a pool is claimed beyond what its workers can take: until the answer to the next claim is there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lookahead {
+    /// How long a batch takes, biased to the long ones.
+    commit: Duration,
+}
+
+impl Lookahead {
+    const LEAST: Duration = Duration::from_millis(10);
+    /// What is claimed by one master is done by no other.
+    const MOST: Duration = Duration::from_millis(100);
+
+    /// Takes in how long a batch took.
+    pub(super) fn observe(&mut self, took: Duration) {
+        self.commit = biased_to_long(Some(self.commit), took);
+    }
+
+    /// A claim may wait for two batches before its own is through.
+    fn work(self) -> Duration {
+        (self.commit * 3).clamp(Self::LEAST, Self::MOST)
+    }
+}
+
+/// A mean that a longer one changes at once, and shorter ones slowly.
+fn biased_to_long(old: Option<Duration>, took: Duration) -> Duration {
+    match old {
+        Some(old) if took < old => old.saturating_sub(old.saturating_sub(took) / 16),
+        _ => took,
+    }
+}
+
 /// A pool, for the life of this master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(pub u32);
@@ -232,10 +263,7 @@ impl Pool {
     /// Takes in how long a job took: at once for a long one, slowly for short ones, so that one long job among
     /// short ones stops prefetching.
     pub(super) fn observe(&mut self, took: Duration) {
-        self.estimate = Some(match self.estimate {
-            Some(old) if took < old => old.saturating_sub(old.saturating_sub(took) / 16),
-            _ => took,
-        });
+        self.estimate = Some(biased_to_long(self.estimate, took));
     }
 
     /// Jobs that may be on their way to one worker that does one at a time.
@@ -248,11 +276,10 @@ impl Pool {
         }
     }
 
-    /// Jobs to claim beyond what the workers can take now: about 10 ms of work, so that none waits for a commit and
-    /// commits are few.
-    pub(super) fn lookahead(&self, workers: u32) -> u32 {
+    /// Jobs to claim beyond what the workers can take now, so that none waits for a commit and commits are few.
+    pub(super) fn ahead_of(&self, workers: u32, lookahead: Lookahead) -> u32 {
         let Some(took) = self.estimate else { return 0 };
-        let jobs = u128::from(workers) * 10_000 / took.as_micros().max(1);
+        let jobs = u128::from(workers) * lookahead.work().as_micros() / took.as_micros().max(1);
         jobs.min(MOST_AHEAD) as u32
     }
 

@@ -132,11 +132,12 @@ impl Core {
         }
     }
 
-    /// Everything was read anew.
+    /// Everything was read anew; `may_run`: there may be jobs to claim where there were none.
     pub(super) fn reread(
         &mut self,
         all: Vec<QueueTotals>,
         next_due: Option<UnixMicros>,
+        may_run: bool,
         now: Now,
         out: &mut Vec<Action>,
     ) {
@@ -145,7 +146,9 @@ impl Core {
         let gone: Vec<_> = self.totals.queues.keys().filter(|name| !there.contains(name)).cloned().collect();
         self.committed(&gone, all, next_due, now, out);
         self.totals.rates.begin(now.mono);
-        self.news(&[]);
+        if may_run {
+            self.news(&[]);
+        }
     }
 
     /// Gives back what is claimed of queues that are paused.
@@ -177,7 +180,7 @@ mod tests {
     #[test]
     fn a_batch_changes_only_what_it_tells_of_and_a_queue_that_came_back_stays() {
         let mut core = Core::new(crate::model::WorkerId(1), 1);
-        core.reread(vec![totals("b", 1), totals("a", 2), totals("c", 3)], None, Now::default(), &mut Vec::new());
+        core.reread(vec![totals("b", 1), totals("a", 2), totals("c", 3)], None, true, Now::default(), &mut Vec::new());
         let forgotten = [totals("a", 0).name, totals("c", 0).name];
         core.committed(&forgotten, vec![totals("c", 7), totals("d", 1)], None, Now::default(), &mut Vec::new());
         let found: Vec<(&str, u64)> = core.totals().all().map(|t| (t.name.as_str(), t.ready)).collect();
@@ -196,7 +199,7 @@ mod tests {
         };
         let other =
             |core: &Core| core.totals().with_others().remove(&other_queue()).map(|sum| (sum.ready, sum.pushed_total));
-        core.reread(many(0, MOST_TYPES + 3), None, Now::default(), &mut Vec::new());
+        core.reread(many(0, MOST_TYPES + 3), None, true, Now::default(), &mut Vec::new());
         assert_eq!((core.totals().with_others().len(), other(&core)), (MOST_TYPES + 1, Some((3, 0))));
         commit(&mut core, &[], vec![pushed("q200", 7), pushed("q000", 9), pushed("new", 4)]);
         assert_eq!(other(&core), Some((4, 2 + 4)));

@@ -28,6 +28,8 @@ const QUIET: Duration = Duration::from_secs(2);
 const CLEAN_AT_LEAST: Duration = Duration::from_mins(10);
 /// How often it is seen whether the sockets of services are in their places.
 const LISTEN: Duration = Duration::from_secs(5);
+/// How long others tell of the jobs that they end after nobody waits for one any more: the next wait is soon to come.
+const HEARS: Duration = Duration::from_mins(1);
 /// How often OOM kills are counted while nobody works.
 const COUNT_IDLE: Duration = Duration::from_secs(10);
 
@@ -44,6 +46,9 @@ pub(super) struct Checks {
     /// What the pools of other hosts serve, and how often what ours serve had changed when those were told.
     pub(super) elsewhere: Serves,
     told: u64,
+    /// The others tell of each job that they end, and until when that goes on.
+    hears_ends: bool,
+    hears_until: Mono,
     /// Of the machine, once a pool scales itself.
     gauge: Option<Gauge>,
 }
@@ -111,6 +116,23 @@ impl Master {
         self.checks.told = version;
         let request = Request::Tell(Box::new(Tell::Serves(served.collect())));
         self.batches.add(request, Purpose::Core(Tag::None), false, false, self.time.now());
+    }
+
+    /// Has the masters of other hosts tell of each job that they end, as long as it matters here and a while longer.
+    pub(super) fn hear_ends(&mut self, now: Mono) {
+        if self.hold.lease_until().is_none() {
+            return;
+        }
+        let matters = self.requests.awaits_jobs() || self.core.gives_back_again();
+        if matters {
+            self.checks.hears_until = now + HEARS;
+        }
+        let hears = matters || self.checks.hears_ends && now < self.checks.hears_until;
+        if hears != self.checks.hears_ends {
+            self.checks.hears_ends = hears;
+            let request = Request::Tell(Box::new(Tell::HearsEnds(hears)));
+            self.batches.add(request, Purpose::HearEnds, false, false, self.time.now());
+        }
     }
 
     /// Finds runs of processors whose process outside is gone.

@@ -164,6 +164,7 @@ impl Master {
     fn write(&mut self) {
         self.send_replies();
         self.tell_what_is_served();
+        self.hear_ends(self.time.mono());
         self.batches.send(self.time.now());
         self.tell_sent();
         self.flush_workers();

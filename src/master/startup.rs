@@ -187,7 +187,7 @@ pub(super) fn start(
         sources,
         hold,
     };
-    master.feed(crate::core::Event::Reread { totals, next_due });
+    master.feed(crate::core::Event::Reread { totals, next_due, may_run: true });
     master.open_pools(recovered, left);
     master.resume_operations(operations);
     Ok(master)

@@ -22,6 +22,8 @@ pub(super) enum Purpose {
     EndRun(JobId),
     /// The same, and the hook of this pool is told that the job is dead.
     Died(JobId, PoolId),
+    /// Others tell of the jobs that they end from now on, or no more.
+    HearEnds,
     /// A client or a job pushes.
     Push {
         ticket: Ticket,
@@ -79,7 +81,7 @@ impl Master {
                 spent: _,
             } => {
                 self.meters.times.commit.add(took);
-                self.feed(Event::Committed { forgotten, changed, freed: settled.freed, next_due });
+                self.feed(Event::Committed { forgotten, changed, freed: settled.freed, next_due, took });
                 for (purpose, reply) in self.batches.committed(batch, replies) {
                     self.committed(batch, durable, purpose, reply);
                 }
@@ -114,7 +116,8 @@ impl Master {
             Written::Rejected { batch, error } => self.rejected(batch, error),
             Written::Ordered(orders) => self.hear_orders(orders),
             Written::Changed { news, totals, next_due } => {
-                self.feed(Event::Reread { totals, next_due });
+                let may_run = news.anything || !news.queues.is_empty();
+                self.feed(Event::Reread { totals, next_due, may_run });
                 self.hear_news(news);
             }
         }
@@ -177,6 +180,7 @@ impl Master {
         match purpose {
             Purpose::Core(tag) => self.committed_for_core(tag, reply),
             Purpose::EndRun(job) => self.job_may_have_ended(job),
+            Purpose::HearEnds => self.any_job_may_have_ended(),
             Purpose::Died(job, pool) => {
                 self.job_may_have_ended(job);
                 if matches!(reply, Reply::Done) {

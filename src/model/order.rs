@@ -24,6 +24,9 @@ pub enum Tell {
     Answer { order: OrderId, answer: Box<str> },
     /// What its pools serve from now on.
     Serves(Serves),
+    /// Whether it is to be told of each job that others end: so nobody pays for it where nobody waits. Whoever says yes
+    /// looks once more when that is on record.
+    HearsEnds(bool),
 }
 
 /// The end of an order.

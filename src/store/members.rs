@@ -74,9 +74,11 @@ pub enum Duty {
 pub struct News {
     /// Details are unknown: any queue may have changed, and any job may have ended.
     pub anything: bool,
-    /// Queues that have new ready jobs, or were paused or resumed: their totals tell.
+    /// The totals are others: said within a second, and at once where more may run because of it.
+    pub totals: bool,
+    /// Queues that have new ready jobs or room for some, or were paused or resumed: their totals tell.
     pub queues: BTreeSet<QueueName>,
-    /// Jobs that have ended, or were deleted.
+    /// Jobs that have ended, or were deleted, where this was asked for: [`Tell::HearsEnds`](crate::model::order::Tell::HearsEnds).
     pub ended: Vec<JobId>,
     /// Processors that were switched, have another last or next tick, or of which a run began or ended.
     pub processors: BTreeSet<ProcessorName>,
@@ -94,6 +96,7 @@ impl News {
     /// Adds what came later.
     pub fn add(&mut self, later: Self) {
         self.anything |= later.anything;
+        self.totals |= later.totals;
         self.queues.extend(later.queues);
         self.ended.extend(later.ended);
         self.processors.extend(later.processors);

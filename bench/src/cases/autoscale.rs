@@ -134,7 +134,11 @@ fn decision(turns: u64) -> Outcome<f64> {
         ..QueueTotals::default()
     };
     let changed = queues.iter().map(busy).collect();
-    core.handle(Event::Committed { forgotten: Vec::new(), changed, freed: Vec::new(), next_due: None }, now, &mut out);
+    core.handle(
+        Event::Committed { forgotten: Vec::new(), changed, freed: Vec::new(), next_due: None, took: Duration::ZERO },
+        now,
+        &mut out,
+    );
     let mut times = Vec::new();
     while times.len() < turns as usize {
         now = Now { mono: now.mono + Duration::from_secs(1), wall: now.wall.plus(Duration::from_secs(1)) };

@@ -26,7 +26,7 @@ impl World {
         self.core = Core::new(next_worker, self.seed ^ self.step);
         self.core.keep_records_for(KeepFor { succeeded: FOR_EVER, dead: FOR_EVER, runs: FOR_EVER, audit: FOR_EVER });
         let (totals, next_due) = (self.store.totals(), self.store.next_due());
-        self.hear(Event::Reread { totals, next_due });
+        self.hear(Event::Reread { totals, next_due, may_run: true });
         self.stopped_by = None;
         for _ in 0..self.chance.range(1, 3) {
             let settings = self.settings();

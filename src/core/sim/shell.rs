@@ -1,5 +1,7 @@
 //! The simulated shell: carries out what the core asks for, writes batches, tells the replies.
 
+use std::time::Duration;
+
 use super::world::{Happening, World};
 use crate::core::{Action, Event, JobChange, Phase, Refusal, Tag};
 use crate::model::change::{Op, Reply, Request};
@@ -90,7 +92,7 @@ impl World {
         self.committing = false;
         let (changed, next_due) = (self.store.totals(), self.store.next_due());
         let freed = std::mem::take(&mut self.settled).freed;
-        self.hear(Event::Committed { forgotten: Vec::new(), changed, freed, next_due });
+        self.hear(Event::Committed { forgotten: Vec::new(), changed, freed, next_due, took: Duration::ZERO });
         let replies = std::mem::take(&mut self.replies);
         for ((op, tag), reply) in std::mem::take(&mut self.batch).into_iter().zip(replies) {
             if let Op::Request(Request::Push(jobs)) = &op {

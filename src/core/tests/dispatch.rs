@@ -47,6 +47,20 @@ fn an_empty_queue_is_asked_again_only_when_there_is_news() {
 }
 
 #[test]
+fn jobs_that_became_free_are_asked_for_unless_they_were_claimed_at_once() {
+    let mut bench = Bench::up(|_| {});
+    bench.give(Vec::new());
+    bench.said();
+    for (ready, claims) in [(0, &[][..]), (1, &["claim 1"])] {
+        let changed = vec![QueueTotals { name: queue("default"), ready, ..QueueTotals::default() }];
+        let (forgotten, freed) = (Vec::new(), vec![queue("default")]);
+        bench.event(Event::Committed { forgotten, changed, freed, next_due: None, took: Duration::ZERO });
+        bench.core.claim(&mut bench.out);
+        bench.says(claims);
+    }
+}
+
+#[test]
 fn an_empty_answer_that_is_older_than_the_news_says_nothing() {
     let mut bench = Bench::up(|_| {});
     bench.core.claim(&mut bench.out);
@@ -96,12 +110,28 @@ fn prefetch_grows_where_jobs_are_tiny_and_ends_with_the_first_long_one() {
     bench.pass(Duration::from_micros(10));
     bench.answer(1, 1, well());
     assert_eq!(bench.pool().window(), 64);
-    assert_eq!(bench.pool().lookahead(1), 1000);
+    assert_eq!(bench.ahead_of(1), 1000);
     bench.jobs(1);
     bench.pass(SECOND);
     bench.answer(1, 2, well());
     assert_eq!(bench.pool().window(), 1);
-    assert_eq!(bench.pool().lookahead(1), 0);
+    assert_eq!(bench.ahead_of(1), 0);
+}
+
+#[test]
+fn of_a_slow_store_more_is_claimed_ahead() {
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Auto);
+    bench.jobs(1);
+    bench.pass(Duration::from_micros(100));
+    bench.answer(1, 1, well());
+    for (took, ahead) in [(2, 100), (20, 600), (5_000, 1000)] {
+        bench.due_after(None, Duration::from_millis(took));
+        assert_eq!(bench.ahead_of(1), ahead, "{took} ms");
+    }
+    for _ in 0..200 {
+        bench.due_after(None, Duration::from_millis(2));
+    }
+    assert_eq!(bench.ahead_of(1), 100, "as it was");
 }
 
 #[test]

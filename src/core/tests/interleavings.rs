@@ -192,7 +192,13 @@ impl World {
                 }
             }
             let (changed, next_due) = (self.store.totals().unwrap(), self.store.next_due().unwrap());
-            self.hear(Event::Committed { forgotten: Vec::new(), changed, freed: Vec::new(), next_due });
+            self.hear(Event::Committed {
+                forgotten: Vec::new(),
+                changed,
+                freed: Vec::new(),
+                next_due,
+                took: Duration::ZERO,
+            });
         }
     }
 

@@ -190,7 +190,18 @@ impl Bench {
 
     /// A batch is committed, after which the store has something to promote by then.
     fn due(&mut self, next_due: Option<UnixMicros>) {
-        self.event(Event::Committed { forgotten: Vec::new(), changed: Vec::new(), freed: Vec::new(), next_due });
+        self.due_after(next_due, Duration::ZERO);
+    }
+
+    /// The same, of a store that took so long.
+    fn due_after(&mut self, next_due: Option<UnixMicros>, took: Duration) {
+        let (forgotten, changed, freed) = (Vec::new(), Vec::new(), Vec::new());
+        self.event(Event::Committed { forgotten, changed, freed, next_due, took });
+    }
+
+    /// What the pool claims beyond what so many workers can take.
+    fn ahead_of(&self, workers: u32) -> u32 {
+        self.pool().ahead_of(workers, self.core.lookahead)
     }
 
     /// A batch is committed that has changed this queue.
@@ -200,6 +211,7 @@ impl Bench {
             changed: vec![totals],
             freed: Vec::new(),
             next_due: None,
+            took: Duration::ZERO,
         });
     }
 

@@ -4,7 +4,6 @@
 //! is small, and little while jobs run, so that no commit is long because of them; what was begun is done to its end, whether its asker listens or
 //! not, as long as the store can be written.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 use std::vec;
 
@@ -213,8 +212,17 @@ impl Master {
             self.checks.elsewhere = serves.clone();
             self.feed(Event::ServedElsewhere(serves));
         }
-        let awaited = if news.anything { self.requests.table.awaited_jobs() } else { BTreeSet::new() };
-        for job in awaited.into_iter().chain(news.ended) {
+        if news.anything {
+            self.any_job_may_have_ended();
+        }
+        for job in news.ended {
+            self.job_may_have_ended(job);
+        }
+    }
+
+    /// It is not known which jobs others have ended.
+    pub(in crate::master) fn any_job_may_have_ended(&mut self) {
+        for job in self.requests.table.awaited_jobs() {
             self.job_may_have_ended(job);
         }
     }

@@ -110,6 +110,11 @@ impl Requests {
         self.table.next_deadline()
     }
 
+    /// Whether somebody waits for the end of a job.
+    pub(super) fn awaits_jobs(&self) -> bool {
+        self.table.awaits_jobs()
+    }
+
     /// Whether work of requests is left.
     pub(super) fn have_work(&self) -> bool {
         !self.tasks.is_empty()

@@ -225,6 +225,11 @@ impl Table {
         }
     }
 
+    /// Whether the end of a job is waited for.
+    pub(super) fn awaits_jobs(&self) -> bool {
+        !self.by_job.is_empty()
+    }
+
     /// Jobs whose end is waited for.
     pub(super) fn awaited_jobs(&self) -> BTreeSet<JobId> {
         self.by_job.iter().map(|&(job, _)| job).collect()

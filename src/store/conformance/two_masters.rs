@@ -1,5 +1,6 @@
 //! Cases with two masters at once: what each may do, what it hears of the other, and what happens when one is gone.
 
+use super::limits::{claim, configure, take};
 use super::*;
 use crate::model::Generation;
 use crate::model::bulk::BulkStep;
@@ -233,6 +234,7 @@ pub(super) fn a_pause_reaches_the_other(mut two: Two) {
 }
 
 pub(super) fn a_job_that_runs_elsewhere_is_cancelled_there(mut two: Two) {
+    two.a.one(Request::Tell(Box::new(Tell::HearsEnds(true))));
     two.a.push_one(job());
     let job = two.b.claim_one();
     let reply = two.a.one(Change::cancel(job.id));
@@ -289,7 +291,21 @@ pub(super) fn what_becomes_of_a_processor_is_heard_elsewhere(mut two: Two) {
     assert_eq!(heard(&mut two), (true, true), "a run outside");
 }
 
+pub(super) fn room_in_a_limited_queue_is_heard_elsewhere(mut two: Two) {
+    configure(&mut two.a, &[("concurrency", "1")]);
+    two.a.push(vec![job(); 3]);
+    let first = take(&mut two.a, 1, 1).0;
+    assert!(take(&mut two.b, 1, 1).0.is_empty(), "one runs");
+    two.b.store.news().unwrap();
+    // As many run afterwards, which the totals do not show.
+    let done = two.a.finish_op(&first[0], Outcome::Succeeded, Next::Succeeded, first[0].counters);
+    let replies = two.a.apply(&[done.into(), Change::Claim(claim(1, 1)).into()]);
+    assert!(matches!(&replies[1], Reply::Claimed { jobs, .. } if jobs.len() == 1), "{replies:?}");
+    assert!(two.b.store.news().unwrap().queues.contains(&QueueName::default()));
+}
+
 pub(super) fn the_end_of_a_job_is_heard_elsewhere(mut two: Two) {
+    two.a.one(Request::Tell(Box::new(Tell::HearsEnds(true))));
     let pushed = two.a.push(vec![job(); 3]);
     let done = two.b.claim_one();
     two.b.succeed(&done);

@@ -55,6 +55,8 @@ impl State {
                 }
             }
             Tell::Serves(serves) => self.news.serves = Some(serves.clone()),
+            // It is told always.
+            Tell::HearsEnds(_) => {}
         }
         Reply::Done
     }

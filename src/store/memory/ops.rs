@@ -161,6 +161,9 @@ impl State {
         totals.succeeded_total += u64::from(next == Next::Succeeded);
         totals.failed_total += u64::from(matches!(f.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Crashed));
         self.runs.insert(f.job.run.0, run_of(f, generation));
+        if self.limits_of(&f.job.queue).is_some_and(|record| record.in_force.holds_back()) {
+            self.news.queues.insert(f.job.queue.clone());
+        }
         Reply::Done
     }
 

@@ -27,7 +27,7 @@ pub(super) const STUCK: u32 = 3;
 pub(super) const FOUND: &str = "SELECT (SELECT (SELECT batch FROM applied WHERE generation = ?1 ORDER BY batch DESC LIMIT 1) FROM generations \
      WHERE generation = ?1 AND ended_at IS NULL AND taken = 0), \
      coalesce((SELECT max(generation) FROM generations), 0), (SELECT last_value FROM run_ids), \
-     EXISTS (SELECT 1 FROM generations WHERE ended_at IS NULL AND generation <> ?1), \
+     (SELECT max(hears_ends) FROM generations WHERE ended_at IS NULL AND generation <> ?1), \
      (SELECT queues_forgotten FROM pruned WHERE id = 1), CAST(pg_backend_pid() AS BIGINT)";
 /// `generations.generation`; once per start.
 const ADD: &str = "INSERT INTO generations (generation, pid, pid_start, boot_id, cookie, version, started_at, run_high, \
@@ -88,7 +88,9 @@ pub(super) struct Other {
 pub(super) fn found(conn: Conn<'_>, ours: i64) -> Result<Found> {
     conn.prepare_cached(FOUND)?.query_row([ours], |row| {
         let (batch, last, run_high) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(Found { batch, last, run_high, others: row.get(3)?, forgotten: row.get(4)?, backend: row.get(5)? })
+        let hears_ends: Option<i64> = row.get(3)?;
+        let (others, hears_ends) = (hears_ends.is_some(), hears_ends.is_some_and(|hears| hears != 0));
+        Ok(Found { batch, last, run_high, others, hears_ends, forgotten: row.get(4)?, backend: row.get(5)? })
     })
 }
 

@@ -332,7 +332,8 @@ impl Store for PostgresStore {
             let last = self.read(|conn| members::found(conn, ours.0))?.last;
             return Err(StoreError::Superseded(Generation(last)));
         }
-        let (news, heard) = self.read(|conn| news::since(conn, ours, heard))?;
+        let (mut news, heard) = self.read(|conn| news::since(conn, ours, heard))?;
+        news.totals |= self.pulse.counts_on.swap(false, Ordering::AcqRel);
         self.heard = heard;
         self.pulse.heard.store(heard, Ordering::Release);
         Ok(news)

@@ -22,9 +22,21 @@ const ADD: &str = "INSERT INTO news (by, member, what) VALUES (?1, ?2, ?3) RETUR
 const PRUNE: &str = "DELETE FROM news WHERE id <= ?1";
 /// The last row by key.
 const LAST: &str = "SELECT coalesce(max(id), 0) FROM news";
-/// The same, and one step into the key of `inbox`; once a second.
-const GLANCE: &str =
-    "SELECT coalesce((SELECT max(id) FROM news), 0), EXISTS (SELECT 1 FROM inbox WHERE refused IS NULL)";
+/// The same, one step into the key of `inbox`, and the end of the key of `applied` for each of the few others; once a second.
+const GLANCE: &str = "SELECT coalesce((SELECT max(id) FROM news), 0), EXISTS (SELECT 1 FROM inbox WHERE refused IS NULL), \
+     (SELECT CAST(coalesce(sum((SELECT batch FROM applied a WHERE a.generation = g.generation ORDER BY batch DESC LIMIT 1)), 0) AS BIGINT) \
+     FROM generations g WHERE g.ended_at IS NULL AND g.generation <> ?1)";
+
+/// A look at what others do, without reading it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Glance {
+    /// The number of the last row.
+    pub(super) last: i64,
+    /// There is something to take in.
+    pub(super) has_inbox: bool,
+    /// A number that another batch of theirs changes.
+    pub(super) batches: i64,
+}
 /// Onward by `news.id`.
 const SINCE: &str = "SELECT id, by, member, what FROM news WHERE id > ?1 ORDER BY id LIMIT 1000";
 
@@ -52,9 +64,10 @@ pub(super) fn last(conn: Conn<'_>) -> Result<i64> {
     conn.prepare_cached(LAST)?.query_row([], |row| row.get(0))
 }
 
-/// The number of the last row, and whether there is anything to take in.
-pub(super) fn glance(conn: Conn<'_>) -> Result<(i64, bool)> {
-    conn.prepare_cached(GLANCE)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+/// Looks at what members other than this one do.
+pub(super) fn glance(conn: Conn<'_>, ours: i64) -> Result<Glance> {
+    let read = |row: &Row<'_>| Ok(Glance { last: row.get(0)?, has_inbox: row.get(1)?, batches: row.get(2)? });
+    conn.prepare_cached(GLANCE)?.query_row([ours], read)
 }
 
 /// Writes down what a batch of `by` tells the others, if it does; whether it does.
@@ -108,7 +121,7 @@ pub(super) fn since(conn: Conn<'_>, ours: Generation, heard: i64) -> Result<(New
                 queues: what.queues.into_iter().collect(),
                 ended: what.ended,
                 processors: what.processors.into_iter().collect(),
-                serves: None,
+                ..News::default()
             });
         }
         if at == before {

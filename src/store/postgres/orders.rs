@@ -51,6 +51,8 @@ const LEFT: &str = "SELECT EXISTS (SELECT 1 FROM generations WHERE generation = 
 
 /// `generations.generation`; when its pools change.
 const SERVE: &str = "UPDATE generations SET serves = ?2 WHERE generation = ?1";
+/// `generations.generation`.
+const HEAR_ENDS: &str = "UPDATE generations SET hears_ends = ?2 WHERE generation = ?1";
 
 /// The other members, asked by who has nothing but the URL.
 #[derive(Debug)]
@@ -185,11 +187,18 @@ pub(in crate::store) fn serve(conn: Conn<'_>, ours: i64, serves: &Serves) -> Res
     conn.prepare_cached(SERVE)?.execute((ours, text)).map(drop)
 }
 
+/// Keeps whether a member is told of jobs that end.
+pub(in crate::store) fn hear_ends(conn: Conn<'_>, ours: i64, hears: bool) -> Result<()> {
+    conn.prepare_cached(HEAR_ENDS)?.execute((ours, i64::from(hears))).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::UnixMicros;
-    use crate::store::postgres::{LEASE, server};
+    use crate::model::change::{Change, Reply, Request};
+    use crate::model::order::Tell;
+    use crate::model::{NewJob, UnixMicros};
+    use crate::store::postgres::{LEASE, news, server};
     use crate::store::{Master, Store as _};
 
     const SCALE: &str = r#"{"id":1,"method":"scale"}"#;
@@ -200,6 +209,31 @@ mod tests {
         let master = Master { host, pid, pid_start: 1, boot_id, cookie: String::new(), version: String::new() };
         let generation = store.join(&master, UnixMicros(0)).unwrap().generation;
         (store, generation)
+    }
+
+    #[test]
+    fn who_does_not_wait_for_a_job_is_not_told_of_its_end() {
+        let url = server::new_url();
+        let ((mut ours, _), (mut theirs, _)) = (member(&url, 1), member(&url, 2));
+        let told = |theirs: &mut PostgresStore| news::last(Conn::Postgres(&theirs.conn)).unwrap();
+        let mut number = 0;
+        let mut end_one = |ours: &mut PostgresStore| {
+            number += 1;
+            let push = Request::Push(vec![NewJob::new("noop", "{}")].into());
+            let Reply::Pushed(pushed) = ours.apply(number, &[push.into()], UnixMicros(1)).unwrap().replies.remove(0)
+            else {
+                panic!()
+            };
+            let before = told(ours);
+            number += 1;
+            ours.apply(number, &[Change::cancel(pushed[0].id).into()], UnixMicros(2)).unwrap();
+            told(ours) - before
+        };
+        assert_eq!(end_one(&mut ours), 0);
+        theirs.apply(1, &[Request::Tell(Box::new(Tell::HearsEnds(true))).into()], UnixMicros(1)).unwrap();
+        assert_eq!(end_one(&mut ours), 1);
+        theirs.apply(2, &[Request::Tell(Box::new(Tell::HearsEnds(false))).into()], UnixMicros(1)).unwrap();
+        assert_eq!(end_one(&mut ours), 0);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::holder::{self, Holder};
+use super::news::Glance;
 use super::open::Server;
 use super::{members, news};
 use crate::clock;
@@ -48,6 +49,8 @@ pub(super) struct Shared {
     pub(super) is_another: AtomicBool,
     /// The news has been read up to here by the store.
     pub(super) heard: AtomicI64,
+    /// Others have committed since this was looked at last.
+    pub(super) counts_on: AtomicBool,
     ended: AtomicBool,
     news: AtomicBool,
 }
@@ -85,7 +88,13 @@ impl Pulse {
         let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
         ours.set_nonblocking(true).map_err(cannot)?;
         theirs.set_nonblocking(true).map_err(cannot)?;
-        let turn = Turn { server, shared: Arc::clone(&shared), wake: theirs, seen: 0, holder: Holder::default() };
+        let turn = Turn {
+            server,
+            shared: Arc::clone(&shared),
+            wake: theirs,
+            seen: Glance::default(),
+            holder: Holder::default(),
+        };
         std::thread::Builder::new().name("pulse".to_owned()).spawn(move || turn.run()).map_err(cannot)?;
         Ok(Self { shared, ours, is_given_up: false })
     }
@@ -134,8 +143,8 @@ struct Turn {
     server: Server,
     shared: Arc<Shared>,
     wake: UnixStream,
-    /// The last row of the news that was seen.
-    seen: i64,
+    /// As it was found last.
+    seen: Glance,
     holder: Holder,
 }
 
@@ -188,12 +197,17 @@ impl Turn {
                 self.tell();
                 continue;
             }
-            let glance = news::glance(Conn::Postgres(&conn));
-            let (last, has_inbox) = glance.map_err(|e| super::error::map(&self.server.shown, &e))?;
-            if has_inbox || last != self.seen && last != self.shared.heard.load(Ordering::Acquire) {
+            let glance = news::glance(Conn::Postgres(&conn), generation);
+            let glance = glance.map_err(|e| super::error::map(&self.server.shown, &e))?;
+            let is_heard = glance.last == self.seen.last || glance.last == self.shared.heard.load(Ordering::Acquire);
+            let counts_on = glance.batches != self.seen.batches;
+            if counts_on {
+                self.shared.counts_on.store(true, Ordering::Release);
+            }
+            if glance.has_inbox || counts_on || !is_heard {
                 self.tell();
             }
-            self.seen = last;
+            self.seen = glance;
         }
         Ok(())
     }

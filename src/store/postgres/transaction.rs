@@ -23,6 +23,8 @@ pub(super) struct Found {
     pub(super) backend: i64,
     /// Whether there are members other than this one.
     pub(super) others: bool,
+    /// One of them is to be told of each job that ends.
+    pub(super) hears_ends: bool,
     /// How often queues were forgotten.
     pub(super) forgotten: i64,
 }
@@ -64,6 +66,8 @@ impl PostgresStore {
         }
         let mut batch = Batch::new(conn, (&mut self.names, &mut self.blocks, &mut self.high), generation, at);
         batch.tells = found.others;
+        // What somebody at a command line changes is little, and is to be seen at once.
+        batch.tells_ends = found.hears_ends || generation == 0;
         let done = work(&mut batch).map_err(map)?;
         let told = std::mem::take(&mut batch.news);
         drop(batch);

@@ -14,6 +14,7 @@ use rusqlite::{OptionalExtension, Result};
 use super::batch::{Batch, Place, Waiting};
 use super::conn::Row;
 use super::ended::End;
+use super::fates::Fate;
 use super::names::maybe_text;
 use super::{codes, sql};
 use crate::model::after::{After, AfterFailed, BadLink, LinkError, Links, Parent, ParentResults, Standing};
@@ -28,10 +29,7 @@ const ANY: &str = "SELECT 1 FROM waits LIMIT 1";
 const ADD: &str = "INSERT INTO waits (job, parent, name, open, after_failed) VALUES (?1, ?2, ?3, ?4, ?5) \
      ON CONFLICT (job, parent) DO UPDATE SET name = coalesce(excluded.name, waits.name)";
 /// Key of `waits`.
-const SET: &str = "UPDATE waits SET open = ?3 WHERE job = ?1 AND parent = ?2";
-/// `waits_by_parent`, onward by the id of the child, then the key of `waits`.
-const CHILDREN: &str = "SELECT job, open, after_failed FROM waits INDEXED BY waits_by_parent \
-     WHERE parent = ?1 AND job > ?2 ORDER BY job LIMIT ?3";
+pub(super) const SET: &str = "UPDATE waits SET open = ?3 WHERE job = ?1 AND parent = ?2";
 /// `waits_open`: the worst of the parents of a job, then the key of `waits`.
 const WORST: &str = "SELECT open, after_failed, parent FROM waits INDEXED BY waits_open \
      WHERE job = ?1 AND open > 0 ORDER BY open DESC LIMIT 1";
@@ -45,13 +43,6 @@ const DELETE: &str = "DELETE FROM waits WHERE job BETWEEN ?1 AND ?2";
 const BLOCKED_ADD: &str = "INSERT INTO blocked (job_id) VALUES (?1)";
 /// `blocked.job_id`.
 const BLOCKED_DELETE: &str = "DELETE FROM blocked WHERE job_id = ?1";
-/// The first row by `settling.parent`.
-const SETTLING_FIRST: &str = "SELECT parent, child FROM settling ORDER BY parent LIMIT 1";
-/// `settling.parent`.
-const SETTLING_PUT: &str = "INSERT INTO settling (parent, child) VALUES (?1, ?2) \
-     ON CONFLICT (parent) DO UPDATE SET child = excluded.child";
-/// `settling.parent`; once per end of a job, where any comes after another.
-const SETTLING_DELETE: &str = "DELETE FROM settling WHERE parent = ?1";
 /// `jobs.id`.
 const WAIT: &str = "SELECT wait_us FROM jobs WHERE id = ?1";
 /// `ended.job_id`.
@@ -67,20 +58,7 @@ const ADOPT_BOTH: &str = "DELETE FROM waits WHERE parent = ?2 AND job IN \
 /// `waits_by_parent` and the key of `waits`; likewise.
 const ADOPT: &str = "UPDATE waits SET parent = ?2 WHERE parent = ?1 AND open < 3";
 
-/// A row of `waits`.
-struct Wait {
-    job: i64,
-    open: Standing,
-    failed: AfterFailed,
-}
-
-impl Wait {
-    fn read(row: &Row<'_>) -> Result<Self> {
-        Ok(Self { job: row.get(0)?, open: standing(row, 1)?, failed: codes::word(&AfterFailed::ALL, row.get(2)?)? })
-    }
-}
-
-fn standing(row: &Row<'_>, column: usize) -> Result<Standing> {
+pub(super) fn standing(row: &Row<'_>, column: usize) -> Result<Standing> {
     Ok(codes::word(&Standing::ALL, row.get(column)?)?)
 }
 
@@ -95,76 +73,8 @@ impl Batch<'_> {
         Ok(any)
     }
 
-    /// What becomes of a job has changed: those that come after it are to hear of it.
-    pub(in crate::store) fn changes_fate(&mut self, id: i64) -> Result<()> {
-        if self.has_links()? {
-            self.fates.push_back((id, 0));
-        }
-        Ok(())
-    }
-
-    /// Tells children, as far as this transaction may; the others later.
-    pub(in crate::store) fn settle(&mut self) -> Result<()> {
-        while let Some((parent, after)) = self.fates.pop_front() {
-            if parent > 0 && after == 0 {
-                self.look_on(parent)?;
-                if !self.may_have_children(parent)? {
-                    continue;
-                }
-            }
-            let rows = self.children(parent, after)?;
-            if rows.len() < self.settles as usize {
-                self.run(SETTLING_DELETE, [parent])?;
-            } else {
-                // What was to be told before is out of date by now, and so is how far that had come.
-                self.settled.moved = true;
-                self.run(SETTLING_PUT, (parent, rows.last().map_or(after, |row| row.job)))?;
-            }
-            self.settles -= rows.len() as u32;
-            if !rows.is_empty() {
-                let batch = BatchId::of_parent(JobId(parent));
-                let state = if batch.is_some() { None } else { self.place(parent)?.map(|place| place.state) };
-                rows.iter().try_for_each(|row| self.tell_child(parent, state, row))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Goes on telling the children of those that have very many.
-    pub(in crate::store) fn settle_on(&mut self, limit: u32) -> Result<()> {
-        self.settles = limit;
-        while self.settles > 0 {
-            let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            let Some(next) = self.conn.prepare_cached(SETTLING_FIRST)?.query_row([], read).optional()? else { break };
-            self.fates.push_back(next);
-            self.settle()?;
-        }
-        self.search_on()
-    }
-
-    fn children(&self, parent: i64, after: i64) -> Result<Vec<Wait>> {
-        self.conn.prepare_cached(CHILDREN)?.query_map((parent, after, self.settles), Wait::read)?.collect()
-    }
-
-    fn tell_child(&mut self, parent: i64, state: Option<JobState>, row: &Wait) -> Result<()> {
-        if row.open == Standing::Done {
-            return Ok(());
-        }
-        let open = match BatchId::of_parent(JobId(parent)) {
-            Some(batch) => self.standing_of_batch(batch, row.job)?,
-            None => Standing::of(state, row.failed),
-        };
-        if open != row.open && row.open != Standing::Gone {
-            self.run(SET, (row.job, parent, open as i64))?;
-        }
-        match self.place(row.job)? {
-            Some(place) => self.put_where_it_belongs(&place, row.failed),
-            None => Ok(()),
-        }
-    }
-
     /// Puts a child that has not been free to run where its parents let it be.
-    fn put_where_it_belongs(&mut self, place: &Place, failed: AfterFailed) -> Result<()> {
+    pub(super) fn put_where_it_belongs(&mut self, place: &Place, failed: AfterFailed) -> Result<()> {
         let id = place.at.id;
         let waits = self.worst(id)?.map_or(Standing::Done, |(worst, ..)| worst).is_to_wait(failed);
         match (place.state, waits) {
@@ -380,7 +290,7 @@ impl Batch<'_> {
         self.run(ADOPT_BOTH, (id, holder))?;
         self.run(ADOPT, (id, holder))?;
         self.bounds = None;
-        self.fates.extend([(id, 0), (holder, 0)]);
+        self.fates.extend([Fate::of(id), Fate::of(holder)]);
         Ok(())
     }
 }

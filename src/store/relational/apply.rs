@@ -23,12 +23,18 @@ fn run_of(op: &Op) -> Option<i64> {
 
 impl Batch<'_> {
     fn apply(&mut self, op: &Op) -> rusqlite::Result<Reply> {
+        let is_finish = matches!(op, Op::Change(Change::Finish(_)));
+        if !is_finish {
+            // Claims what is free now, or asks what has become of a job.
+            self.settle()?;
+        }
         let reply = match op {
             Op::Change(change) => self.apply_change(change),
             Op::Request(request) => self.apply_request(request),
         }?;
-        // Before the next one, which may claim what is free now.
-        self.settle()?;
+        if !is_finish {
+            self.settle()?;
+        }
         Ok(reply)
     }
 
@@ -87,6 +93,7 @@ impl Batch<'_> {
             self.current = Some(conn.current(ops.iter().filter_map(run_of))?);
         }
         let replies = ops.iter().map(|op| self.apply(op)).collect::<rusqlite::Result<Vec<_>>>()?;
+        self.settle()?;
         let changed = self.write_changes()?;
         if self.conn.is_remote() {
             if number != 0 {

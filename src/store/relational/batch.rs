@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, Result, params};
 
 use super::conn::{Conn, Params, Statement};
 use super::failures::Tally;
+use super::fates::Fate;
 use super::link_bounds::Bounds;
 use super::names::Names;
 use super::run_index::Blocks;
@@ -31,6 +32,8 @@ pub(in crate::store) struct Change {
     pub(in crate::store) retrying_commands: i64,
     pub(in crate::store) blocked: i64,
     pub(in crate::store) running: i64,
+    /// A run of it has ended, though another may have begun.
+    pub(in crate::store) freed: bool,
     pub(in crate::store) dead: i64,
     pub(in crate::store) cancelled: i64,
     pub(in crate::store) succeeded: i64,
@@ -117,8 +120,10 @@ pub(in crate::store) struct Batch<'c> {
     pub(in crate::store) bounds: Option<Bounds>,
     /// Whether any batch watches a job, once it was asked for.
     pub(in crate::store) watched: Option<bool>,
-    /// Jobs whose children are to be told what became of them, each with the child after which to go on.
-    pub(in crate::store) fates: VecDeque<(i64, i64)>,
+    /// Whether children of a job are still to be told of it, once it was asked for.
+    pub(in crate::store) settling: Option<bool>,
+    /// Jobs whose children are to be told what became of them.
+    pub(in crate::store) fates: VecDeque<Fate>,
     /// How many children this transaction may tell.
     pub(in crate::store) settles: u32,
     pub(in crate::store) settled: Settled,
@@ -126,6 +131,8 @@ pub(in crate::store) struct Batch<'c> {
     pub(in crate::store) prunes: bool,
     /// Whether there are others who want to know what changes.
     pub(in crate::store) tells: bool,
+    /// Somebody is to be told of each job that ends.
+    pub(in crate::store) tells_ends: bool,
     pub(in crate::store) news: Told,
     /// The highest id of a job, once it was asked for.
     job_high: Option<i64>,
@@ -158,11 +165,13 @@ impl<'c> Batch<'c> {
             linked: None,
             bounds: None,
             watched: None,
+            settling: None,
             fates: VecDeque::new(),
             settles: TOLD_AT_ONCE,
             settled: Settled::default(),
             prunes: true,
             tells: false,
+            tells_ends: false,
             news: Told::default(),
             job_high: None,
             deleted_high: 0,
@@ -232,11 +241,12 @@ impl<'c> Batch<'c> {
             // A queue whose name is invalid, after damage, is left out.
             let found = update.query_row(counts, |row| Ok(totals::row(row).ok())).optional()?.flatten();
             let Some(found) = found else { continue };
-            if c.ready > 0 {
-                self.tell(|news| _ = news.queues.insert(found.0.name.clone()));
-            }
             let mut totals = totals::with_types(self.conn, found)?;
             totals.limits = self.names.limits(self.conn, &totals.name)?;
+            let is_bound = || totals.limits.as_deref().is_some_and(|record| record.in_force.holds_back());
+            if c.ready > 0 || c.freed && is_bound() {
+                self.tell(|news| _ = news.queues.insert(totals.name.clone()));
+            }
             touched.push(totals::with_limits(self.conn, totals)?);
         }
         Ok(touched)
@@ -341,7 +351,9 @@ impl<'c> Batch<'c> {
 
     /// A job is over, or goes: what it holds is free.
     pub(in crate::store) fn let_go(&mut self, id: i64, holds: Holds, end: impl FnOnce() -> RunEnd) -> Result<()> {
-        self.tell(|news| news.ended.push(JobId(id)));
+        if self.tells_ends {
+            self.tell(|news| news.ended.push(JobId(id)));
+        }
         if holds.unique {
             self.run(sql::UNIQUE_FREE, [id])?;
         }

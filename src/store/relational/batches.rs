@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, Result};
 
 use super::batch::Batch;
 use super::conn::{Conn, Row};
+use super::fates::Fate;
 use super::names;
 use crate::model::after::{AfterFailed, Standing};
 use crate::model::batch::{BatchEnd, BatchError, IntoBatch, REF};
@@ -289,7 +290,7 @@ impl Batch<'_> {
             cancelled += found.cancelled;
         }
         self.run(END, (batch, self.at.0, all, dead, cancelled, all - on_record))?;
-        self.fates.push_back((BatchId(batch).as_parent().0, 0));
+        self.fates.push_back(Fate::of(BatchId(batch).as_parent().0));
         Ok(())
     }
 

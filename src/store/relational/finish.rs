@@ -33,6 +33,7 @@ impl Batch<'_> {
         self.key_ends(queue, job.id.0, Some(i64::try_from(took.as_micros()).unwrap_or(i64::MAX)))?;
         let change = self.change(queue);
         change.running -= 1;
+        change.freed = true;
         change.used = true;
         let failed = matches!(finish.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Crashed);
         change.failed += i64::from(failed);
@@ -44,7 +45,7 @@ impl Batch<'_> {
             self.go_on(queue, kind.lane, finish, error)?;
         }
         if finish.next == Next::Succeeded {
-            self.changes_fate(job.id.0)?;
+            self.succeeds(job.id.0)?;
         }
         let over = matches!(finish.next, Next::Succeeded | Next::Dead(_) | Next::Cancelled(_));
         if over {

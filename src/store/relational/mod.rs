@@ -19,6 +19,7 @@ pub(in crate::store) mod codes;
 pub(in crate::store) mod conn;
 pub(in crate::store) mod ended;
 pub(in crate::store) mod failures;
+pub(in crate::store) mod fates;
 pub(in crate::store) mod finish;
 pub(in crate::store) mod forget;
 pub(in crate::store) mod generations;

@@ -74,6 +74,7 @@ impl Batch<'_> {
                 orders::serve(self.conn, self.generation, serves)?;
                 self.tell(|news| news.serves = Some(serves.clone()));
             }
+            Tell::HearsEnds(hears) => orders::hear_ends(self.conn, self.generation, *hears)?,
         }
         Ok(Reply::Done)
     }
