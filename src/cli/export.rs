@@ -1,12 +1,13 @@
 //! `export`: makes a unit for a service manager that runs the master with this configuration.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use super::args::port::ExportArgs;
 use super::backend;
 use super::context::Context;
 use super::{new_file, output};
 use crate::error::{Code, Error};
+use crate::model::store_url::StoreUrl;
 use crate::port::{self, Plan};
 
 pub(crate) fn run(context: &Context, args: &ExportArgs) -> Result<Code, Error> {
@@ -26,7 +27,8 @@ fn plan(context: &Context, args: &ExportArgs) -> Result<Plan, Error> {
     let loaded = backend::load_config(&context.flags)?;
     let program = std::env::current_exe().map_err(|e| Error::io("find the path of this program", e))?;
     let here = std::env::current_dir().map_err(|e| Error::io("find the current folder", e))?;
-    let config = loaded.config.file.as_ref().map(|read| read.file.as_path());
+    let config = loaded.config.file.as_ref().map(|read| plain(&read.file)).transpose()?;
+    let config = config.as_deref();
     let folder = config.map_or(here, port::folder_of);
     let variables = match config {
         Some(file) => std::fs::read_to_string(file).map_err(|e| Error::io(format!("read `{}`", file.display()), e))?,
@@ -39,10 +41,19 @@ fn plan(context: &Context, args: &ExportArgs) -> Result<Plan, Error> {
         folder: text(&folder)?,
         user: args.user.clone().or(Some(own)).filter(|user| user != "root"),
         database: loaded.config.database.to_string(),
+        is_on_server: matches!(loaded.config.database, StoreUrl::Postgres(_)),
         longest_stop: loaded.config.longest_stop().map(|(longest, _)| longest).unwrap_or_default(),
         variables: port::variables_in(&variables).into_iter().collect(),
         processors: loaded.config.processors.iter().map(|one| (one.name.to_string(), one.schedule.clone())).collect(),
     })
+}
+
+/// A path without `..`, which systemd refuses; links stay as they are where there is none.
+fn plain(path: &Path) -> Result<PathBuf, Error> {
+    if !path.components().any(|part| part == Component::ParentDir) {
+        return Ok(path.components().collect());
+    }
+    path.canonicalize().map_err(|e| Error::io(format!("find the path of `{}`", path.display()), e))
 }
 
 fn text(path: &Path) -> Result<String, Error> {

@@ -18,6 +18,7 @@ fn plan(folder: &str) -> Plan {
         folder: folder.to_owned(),
         user: Some("app".to_owned()),
         database: "/var/lib/queue-work/queue-work.db".to_owned(),
+        is_on_server: false,
         longest_stop: Duration::from_secs(35),
         variables: Vec::new(),
         processors: Vec::new(),
@@ -85,4 +86,15 @@ fn compose_is_yaml_with_the_time_of_a_stop() {
     let made = export(Format::Compose, &plan("/srv/app")).expect("it can be written");
     let read = Yaml::load_from_str(&made.text).expect("it is valid");
     assert_eq!(read[0]["services"]["queue-work"]["stop_grace_period"].as_str(), Some("45s"));
+}
+
+#[test]
+fn a_container_leaves_a_store_on_a_server_where_it_is() {
+    let here = export(Format::Docker, &plan("/srv/app")).expect("it can be written").text;
+    assert!(here.contains("\nENV QUEUE_WORK_DATABASE=/var/lib/queue-work/queue-work.db\n"), "{here}");
+    let plan = Plan { is_on_server: true, database: "postgres://db/app".to_owned(), ..plan("/srv/app") };
+    let there = export(Format::Docker, &plan).expect("it can be written").text;
+    assert!(there.contains("\nENV XDG_STATE_HOME=/var/lib\n") && !there.contains("QUEUE_WORK_DATABASE"), "{there}");
+    let compose = export(Format::Compose, &plan).expect("it can be written").text;
+    assert!(compose.contains("\n    hostname: queue-work\n"), "{compose}");
 }

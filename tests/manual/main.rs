@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod container;
 mod conversation;
 mod examples;
 mod fits;
@@ -81,6 +82,12 @@ fn do_what_it_shows(file: &str) {
     let mut begun = None;
     for block in &document(file).blocks {
         let at = format!("{file}:{}", block.line);
+        if block.language == "yaml" {
+            container::is_yaml(&at, &block.text);
+        }
+        if matches!(block.language.as_str(), "yaml" | "dockerfile") {
+            container::commands_exist(&at, &block.text);
+        }
         if matches!(block.marker, Some(Marker::NotRun(_))) || matches!(block.language.as_str(), "text" | "mermaid") {
             continue;
         }

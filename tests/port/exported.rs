@@ -44,6 +44,16 @@ fn systemd_has_nothing_against_the_unit() {
 }
 
 #[test]
+fn a_unit_has_no_path_through_a_folder_above() {
+    let bench = Bench::new();
+    let folder = awkward(&bench);
+    fs::create_dir(folder.join("deep")).expect("made");
+    let config = folder.join("deep/../queue-work.toml");
+    let unit = bench.ok(&["--config", &config.to_string_lossy(), "export", "systemd"]);
+    assert!(!unit.contains("/..") && unit.contains("/queue-work.toml"), "{unit}");
+}
+
+#[test]
 fn the_unit_of_the_packages_begins_as_what_is_exported() {
     let text = String::from;
     let plan = Plan {
@@ -52,6 +62,7 @@ fn the_unit_of_the_packages_begins_as_what_is_exported() {
         folder: text("/var/lib/queue-work"),
         user: Some(text("queue-work")),
         database: text("/var/lib/queue-work/queue-work.db"),
+        is_on_server: false,
         longest_stop: Duration::from_secs(35),
         variables: vec![],
         processors: vec![],

@@ -29,7 +29,7 @@ COPY . {APP}
 {copy}WORKDIR {APP}
 RUN mkdir -p {STATE}
 {user}VOLUME {STATE}
-ENV QUEUE_WORK_DATABASE={STATE}/queue-work.db
+ENV {environment}
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD {health}
 ENTRYPOINT {start}
@@ -38,6 +38,12 @@ ENTRYPOINT {start}
         head = plan.head("docker", "#"),
         copy = copy.unwrap_or_default(),
         user = user.unwrap_or_default(),
+        // The variable goes over the configuration, which names the server.
+        environment = if plan.is_on_server {
+            "XDG_STATE_HOME=/var/lib".to_owned()
+        } else {
+            format!("QUEUE_WORK_DATABASE={STATE}/queue-work.db")
+        },
         health = words(&["health"]),
         start = words(&[]),
         stop = plan.stop_s(),
@@ -61,7 +67,7 @@ services:
     # Reaps processes that jobs leave behind.
     init: true
     restart: unless-stopped
-    stop_grace_period: {stop}s
+{host}    stop_grace_period: {stop}s
 {environment}{variables}    volumes:
       - queue-work:{STATE}
 volumes:
@@ -69,6 +75,8 @@ volumes:
 ",
         head = plan.head("compose", "#"),
         variables = variables.concat(),
+        // The name that `status` shows.
+        host = if plan.is_on_server { "    hostname: queue-work\n" } else { "" },
         stop = plan.stop_s(),
     )
 }

@@ -45,6 +45,8 @@ pub struct Plan {
     pub folder: String,
     pub user: Option<String>,
     pub database: String,
+    /// The store is on a server, and the folder of the service has only what belongs to the host.
+    pub is_on_server: bool,
     /// The longest that its pools take to end.
     pub longest_stop: Duration,
     /// Variables of the environment that the configuration reads.
