@@ -18,6 +18,12 @@ pub struct KeyRecord {
 }
 
 impl KeyRecord {
+    /// A key of which no job is on record.
+    #[must_use]
+    pub const fn idle(queue: QueueName, key: String) -> Self {
+        Self { queue, key, waiting: 0, running: 0, bucket: None }
+    }
+
     /// Keys with the most jobs come first.
     pub fn sort(keys: &mut [Self]) {
         keys.sort_by(|one, other| {

@@ -73,6 +73,23 @@ pub(super) fn resume(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
     queue(desk, false)
 }
 
+/// A key has its jobs everywhere as it is written: nothing of it is cut off.
+fn key(desk: &Desk<'_>, sent: &Sent, paused: bool) -> Result<Done, Error> {
+    let key = sent.fields.iter().find(|(name, _)| name == "key").map(|(_, key)| key.clone());
+    let key = key.ok_or_else(|| Error::Usage("say which `key`".to_owned()))?;
+    let params = Queues { queues: vec![desk.asked.name.clone()], key: Some(key), ..Queues::default() };
+    params.of_key().map_err(|why| Error::Usage(format!("`key`: {why}")))?;
+    done(desk, &cli_pause::change(&desk.asker(), &params, paused)?, &["queues", &desk.asked.name])
+}
+
+pub(super) fn pause_key(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {
+    key(desk, sent, true)
+}
+
+pub(super) fn resume_key(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {
+    key(desk, sent, false)
+}
+
 pub(super) fn scale(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {
     let wanted = sent.get("workers").unwrap_or_default();
     let workers = wanted.parse().map_err(|why| Error::Usage(format!("`workers`: {why}")))?;

@@ -93,6 +93,8 @@ const ACTIONS: &[(&str, Role, ActFn)] = &[
     ("/failures/{name}/unmute", Role::Operator, pages::failures::unmute),
     ("/queues/{name}/pause", Role::Operator, actions::pause),
     ("/queues/{name}/resume", Role::Operator, actions::resume),
+    ("/queues/{name}/keys/pause", Role::Operator, actions::pause_key),
+    ("/queues/{name}/keys/resume", Role::Operator, actions::resume_key),
     ("/pools/{name}/scale", Role::Operator, actions::scale),
     ("/pools/{name}/restart", Role::Operator, actions::restart_pool),
     ("/workers/{name}/restart", Role::Operator, actions::restart_worker),

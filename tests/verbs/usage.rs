@@ -128,7 +128,7 @@ fn short_words_are_taken_for_the_verbs_they_stand_for() {
 #[test]
 fn words_that_are_missing_or_too_many_are_refused() {
     let bench = Bench::new();
-    let table: [(&[&str], &str); 14] = [
+    let table: [(&[&str], &str); 19] = [
         (&["scale"], "`scale` needs `N`, as in `queue-work scale 6`; see `queue-work scale -h`"),
         (&["scale", "1", "2"], "`scale` does not take `2`; see `queue-work scale -h`"),
         (
@@ -144,6 +144,11 @@ fn words_that_are_missing_or_too_many_are_refused() {
         (&["pause"], "`pause` needs `QUEUE`, as in `queue-work pause mail images`"),
         (&["resume"], "`resume` needs `QUEUE`"),
         (&["pause", "--all", "a"], "`--all` and `QUEUE` of `pause` exclude each other; leave one out"),
+        (&["queues", "pause", "b"], "`queues` has no verb `pause`; did you mean `queue-work pause`?"),
+        (&["queues", "--keys", "resume", "b"], "`queues` has no verb `resume`; did you mean `queue-work resume`?"),
+        (&["queues", "sett", "b"], "`queues` has no verb `sett`; did you mean `queue-work queues set`?"),
+        (&["queues", "mail", "b"], "`queues` does not take `b`; see `queue-work queues -h`"),
+        (&["queues", "mail", "set"], "`set` goes right after `queues`; see `queue-work queues set -h`"),
         (&["jobs", "show"], "`jobs show` needs `ID`, as in `queue-work jobs show 31`; see `queue-work jobs show -h`"),
         (&["jobs", "wait"], "say which jobs to wait for"),
         (&["config"], "`config` needs a verb: `check`, `show` or `init`; see `queue-work config -h`"),

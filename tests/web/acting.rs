@@ -118,3 +118,40 @@ fn a_processor_is_switched_and_run_by_the_page() {
     assert_eq!(page.get("/api/processors/nightly").json()["enabled"], true);
     page.post("/processors/nope/enable", "").expect(404);
 }
+
+#[test]
+fn a_key_is_paused_and_resumed_by_the_page_of_its_queue_as_it_is_written() {
+    let bench = Bench::new();
+    std::fs::write(bench.path().join("queue-work.toml"), "[queues.mail]\nfair = \"jobs\"\n").expect("a file");
+    for key in ["b & <c>", "other"] {
+        bench.push(&["--queue=mail", "--key", key, "t"]);
+    }
+    let page = Page::start(&bench, &[]);
+    let paused = page.post("/queues/mail/keys/pause", "key=b+%26+%3Cc%3E").expect(200).json();
+    let expected = serde_json::json!({"queues": [{"name": "mail", "key": "b & <c>", "paused": true}]});
+    assert_eq!(paused, expected);
+    // One without jobs is shown, too, and can be resumed.
+    page.post("/queues/mail/keys/pause", "key=+idle").expect(200);
+    for part in ["value=\" idle\"", "value=\"b &amp; &lt;c&gt;\"", "/queues/mail/keys/resume\"", "held back"] {
+        let html = page.get("/queues/mail").expect(200).body;
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    let seen = page.as_role("viewer", "GET", "/queues/mail", &[], "").expect(200).body;
+    assert!(!seen.contains("/keys/"), "{seen}");
+    for (wrong, status) in [("", 400), ("key=", 400), ("x=1", 400)] {
+        page.post("/queues/mail/keys/pause", wrong).expect(status);
+    }
+    page.post("/queues/nope/keys/pause", "key=a").expect(404);
+    assert_eq!(bench.status()["queues"][0]["paused"], false);
+    for key in ["key=b+%26+%3Cc%3E", "key=+idle"] {
+        assert_eq!(page.post("/queues/mail/keys/resume", key).expect(200).json()["queues"][0]["paused"], false);
+    }
+    let html = page.get("/queues/mail").expect(200).body;
+    assert!(!html.contains("/keys/resume\""), "{html}");
+    let audit = bench.run(&["audit", "--json"]).json();
+    let audit = audit.as_array().expect("deeds");
+    let verbs: Vec<_> = audit.iter().map(|deed| deed["verb"].as_str().expect("a verb")).collect();
+    assert_eq!(verbs, ["resume", "resume", "pause", "pause"]);
+    assert!(audit.iter().all(|deed| deed["via"] == "web" && deed.to_string().contains("mail")), "{audit:?}");
+    assert!(audit[3].to_string().contains("b & <c>"), "{}", audit[3]);
+}

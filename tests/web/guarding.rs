@@ -133,7 +133,7 @@ fn each_answer_forbids_the_browser_to_run_frame_or_keep_anything() {
 }
 
 /// Every action, with the role that it takes.
-const ACTIONS: [(&str, &str); 23] = [
+const ACTIONS: [(&str, &str); 25] = [
     ("/jobs", "admin"),
     ("/jobs/change/retry", "operator"),
     ("/jobs/change/cancel", "operator"),
@@ -148,6 +148,8 @@ const ACTIONS: [(&str, &str); 23] = [
     ("/jobs/1/delete", "admin"),
     ("/queues/default/pause", "operator"),
     ("/queues/default/resume", "operator"),
+    ("/queues/default/keys/pause", "operator"),
+    ("/queues/default/keys/resume", "operator"),
     ("/pools/default/scale", "operator"),
     ("/pools/default/restart", "operator"),
     ("/workers/default-1/restart", "operator"),

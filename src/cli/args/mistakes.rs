@@ -66,7 +66,10 @@ impl Mistake<'_> {
             ErrorKind::TooManyValues => {
                 format!("`{}` takes no value, and `{}` is one; {}", self.name(), self.value(), self.see())
             }
-            ErrorKind::ArgumentConflict => self.conflict(),
+            ErrorKind::ArgumentConflict => match self.text(ContextKind::InvalidSubcommand) {
+                Some(word) => self.after_own_words(command, word),
+                None => self.conflict(),
+            },
             ErrorKind::MissingRequiredArgument => self.missing(),
             ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 format!("`{}` needs a verb: {}; {}", self.place(), one_of(&own_verbs(self.verb)), self.see())
@@ -172,6 +175,23 @@ impl Mistake<'_> {
             return format!("`{name}` is given twice to `{}`; give it once", self.place());
         }
         format!("`{name}` and `{other}` of `{}` exclude each other; leave one out", self.place())
+    }
+
+    /// A word where the verb has what it takes: a verb that goes before that, or one word too many.
+    fn after_own_words(&self, command: &Command, word: &str) -> String {
+        let before = self.path.strip_suffix(word).map(str::trim_end).filter(|path| !path.is_empty());
+        if let Some(path) = before {
+            return format!("`{word}` goes right after `{path}`; see `queue-work {path} {word} -h`");
+        }
+        let place = self.path.rsplit(' ').next().unwrap_or_default();
+        let mut words = self.args.iter().skip_while(|arg| *arg != place).skip(1).filter_map(|arg| arg.to_str());
+        let first = words.find(|word| !word.starts_with('-')).unwrap_or_default();
+        let elsewhere = command.find_subcommand(first).filter(|verb| !verb.is_hide_set()).map(Command::get_name);
+        let own = || nearest(first, &own_verbs(self.verb)).map(|name| format!("{} {name}", self.place()));
+        match elsewhere.map(str::to_owned).or_else(own) {
+            Some(verb) => format!("`{}` has no verb `{first}`; did you mean `queue-work {verb}`?", self.place()),
+            None => format!("`{}` does not take `{word}`; {}", self.place(), self.see()),
+        }
     }
 
     fn missing(&self) -> String {

@@ -9,6 +9,7 @@ use super::overview::{charts, past, spread};
 use crate::cli::status::named;
 use crate::clock;
 use crate::error::Error;
+use crate::model::key_record::KeyRecord;
 use crate::model::{JobState, QueueName, States, UnixMicros};
 use crate::report::history::HistoryReport;
 use crate::report::queue_keys::KeyStatus;
@@ -110,7 +111,11 @@ fn switch(desk: &Desk<'_>, queue: &QueueStatus) -> Markup {
 fn limits(desk: &Desk<'_>, queue: &QueueStatus) -> Result<Markup, Error> {
     let Some(of) = &queue.limits else { return Ok(html! {}) };
     let filter = KeyFilter { queue: queue.name.clone(), key: None, limit: Some(KEYS) };
-    let (found, now) = (desk.read(|records| records.keys(&filter))?, clock::wall());
+    let (mut found, now) = (desk.read(|records| records.keys(&filter))?, clock::wall());
+    // Also one without jobs is to be resumed.
+    let idle = of.paused_keys.keys().filter(|key| found.iter().all(|of| of.key != **key));
+    let idle: Vec<KeyRecord> = idle.map(|key| KeyRecord::idle(queue.name.clone(), key.clone())).collect();
+    found.extend(idle);
     let keys = found.into_iter().map(|key| KeyStatus::new(key, &desk.status().queues, now));
     let keys: Vec<KeyStatus> = keys.collect();
     Ok(html! {
@@ -120,7 +125,7 @@ fn limits(desk: &Desk<'_>, queue: &QueueStatus) -> Result<Markup, Error> {
             @if let Some(set) = queue_limits::set(of, now) { dt { "set" } dd { (text(&set)) } }
             @if let Some(closed) = queue_limits::closed(queue, now) { dt { "held back" } dd { (text(&closed)) } }
         }
-        @if !keys.is_empty() { (table("Keys with the most jobs", &["key", "#waiting", "#running", "held back"], &key_rows(desk, &keys, now))) }
+        @if !keys.is_empty() { (table("Keys with the most jobs, and those that are paused", &["key", "#waiting", "#running", "held back", ""], &key_rows(desk, &keys, now))) }
     })
 }
 
@@ -133,6 +138,26 @@ fn key_rows(desk: &Desk<'_>, keys: &[KeyStatus], now: UnixMicros) -> Markup {
                 td.n { (number(of.waiting)) }
                 td.n { (number(of.running)) }
                 td { @match of.held_back(now) { Some(why) => { (text(&why)) } None => { "–" } } }
+                td.n { (key_switch(desk, of)) }
+            }
+        }
+    }
+}
+
+/// To pause a key is asked for twice.
+fn key_switch(desk: &Desk<'_>, of: &KeyStatus) -> Markup {
+    let form = |verb: &str, label: &str, class: Option<&str>| {
+        html! {
+            form method="post" action=(desk.urls.to(&["queues", of.queue.as_str(), "keys", verb])) {
+                input type="hidden" name="key" value=(of.key);
+                button class=[class] { (label) }
+            }
+        }
+    };
+    html! {
+        @if !of.key.is_empty() && desk.may_without_master(Role::Operator) {
+            @if of.paused.is_some() { (form("resume", "Resume", None)) } @else {
+                details.ask { summary { "Pause …" } (form("pause", "Pause", Some("danger"))) }
             }
         }
     }
