@@ -42,15 +42,23 @@ impl Host {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_queue-work"));
+        command.args(args);
+        self.within(command)
+    }
+
+    /// Gives a command the folders and the store of this host.
+    fn within(&self, mut command: Command) -> Command {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.home.path()).env("XDG_STATE_HOME", self.home.path());
-        command.env("QUEUE_WORK_DATABASE", &self.url).args(args).stdin(Stdio::null());
+        command.env("QUEUE_WORK_DATABASE", &self.url).stdin(Stdio::null());
         command
     }
 
-    /// What it prints, what it says, and its code.
+    /// What it prints, what it says, and its code; 124 where it waits for what never comes.
     fn run(&self, args: &[&str]) -> (String, String, i32) {
-        let output = self.command(args).output().unwrap();
+        let mut command = Command::new("timeout");
+        command.args(["60", env!("CARGO_BIN_EXE_queue-work")]).args(args);
+        let output = self.within(command).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (text(output.stdout), text(output.stderr), output.status.code().unwrap_or(-1))
     }
