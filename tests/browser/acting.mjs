@@ -66,6 +66,15 @@ test("every action has a form that needs no JavaScript, and does what it says", 
   assert.equal(path(), "/queues");
   assert.match(await tab.locator("tr", { hasText: "images" }).innerText(), /Resume/);
   await press("/queues", "Resume", "tr:has-text('images')");
+  bench.run(["queues", "set", "tenants", "--fair", "jobs"]);
+  bench.push("--queue", "tenants", "--key", "anna", "--", "true");
+  const anna = tab.locator("tr", { hasText: "anna" });
+  await tab.goto("/queues/tenants");
+  await collect();
+  await anna.locator("summary").click();
+  await anna.getByRole("button", { name: "Pause", exact: true }).click();
+  await press("/queues/tenants", "Resume", "tr:has-text('anna')");
+  assert.match(await anna.innerText(), /Pause/);
   await press(`/jobs/${dead}`, "Retry");
   assert.notEqual(state(dead), "succeeded");
   await press(`/jobs/${later}`, "Run now");

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod changed;
+mod failover;
 mod hosts;
 mod inbox;
 mod migrate;

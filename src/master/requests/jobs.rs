@@ -220,7 +220,7 @@ impl Master {
         }
     }
 
-    /// It is not known which jobs others have ended.
+    /// Looks at all jobs that are waited for, as others may have ended any of them.
     pub(in crate::master) fn any_job_may_have_ended(&mut self) {
         for job in self.requests.table.awaited_jobs() {
             self.job_may_have_ended(job);

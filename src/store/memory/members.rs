@@ -55,7 +55,7 @@ impl State {
                 }
             }
             Tell::Serves(serves) => self.news.serves = Some(serves.clone()),
-            // It is told always.
+            // Here everybody is always told.
             Tell::HearsEnds(_) => {}
         }
         Reply::Done
