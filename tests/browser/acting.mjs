@@ -66,10 +66,11 @@ test("every action has a form that needs no JavaScript, and does what it says", 
   assert.equal(path(), "/queues");
   assert.match(await tab.locator("tr", { hasText: "images" }).innerText(), /Resume/);
   await press("/queues", "Resume", "tr:has-text('images')");
-  bench.run(["queues", "set", "tenants", "--fair", "jobs"]);
+  bench.run(["queues", "set", "tenants", "--fair", "jobs", "--force"]);
   bench.push("--queue", "tenants", "--key", "anna", "--", "true");
   const anna = tab.locator("tr", { hasText: "anna" });
-  await tab.goto("/queues/tenants");
+  // The page knows of a new queue within a second.
+  await waitFor("the key to be listed", async () => await tab.goto("/queues/tenants") && await anna.count() > 0);
   await collect();
   await anna.locator("summary").click();
   await anna.getByRole("button", { name: "Pause", exact: true }).click();
