@@ -167,7 +167,7 @@ CREATE TABLE generations (
     lease_us BIGINT NOT NULL DEFAULT 0,
     -- The queues of its pools, for the others, as JSON.
     serves TEXT COLLATE "C",
-    -- It is told of each job that others end.
+    -- Others tell it of each job that they end.
     hears_ends BIGINT NOT NULL DEFAULT 0,
     -- Somebody takes over from it: it is refused everything from then on.
     taken BIGINT NOT NULL DEFAULT 0

@@ -212,7 +212,7 @@ pub enum Event {
         totals: Vec<QueueTotals>,
         /// When the store next has something to promote.
         next_due: Option<UnixMicros>,
-        /// There may be jobs to claim; if not, only totals have changed.
+        /// Jobs may be there to claim; if not, only totals have changed.
         may_run: bool,
     },
     /// What the pools of the masters of other hosts serve.

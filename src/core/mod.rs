@@ -27,6 +27,7 @@ mod commands;
 mod deadlines;
 mod dispatch;
 mod drain;
+mod ears;
 mod escalation;
 mod event;
 mod exits;
@@ -68,6 +69,7 @@ use std::collections::BTreeMap;
 
 pub use action::{Action, Done, Refusal, Signal, Tag, Ticket};
 pub use drain::Undrained;
+pub use ears::Ears;
 pub use event::{Command, End, Event, JobChange, Target};
 pub use flight::{Flight, Stage};
 pub use order::Gate;

@@ -9,7 +9,7 @@ use super::Master;
 use super::sources::Source;
 use super::store_events::Purpose;
 use super::timers::Timer;
-use crate::core::{Event, Tag};
+use crate::core::{Ears, Event, Tag};
 use crate::model::change::Request;
 use crate::model::order::Tell;
 use crate::model::problem::{CUT_OFF, Topic};
@@ -28,8 +28,6 @@ const QUIET: Duration = Duration::from_secs(2);
 const CLEAN_AT_LEAST: Duration = Duration::from_mins(10);
 /// How often it is seen whether the sockets of services are in their places.
 const LISTEN: Duration = Duration::from_secs(5);
-/// How long others tell of the jobs that they end after nobody waits for one any more: the next wait is soon to come.
-const HEARS: Duration = Duration::from_mins(1);
 /// How often OOM kills are counted while nobody works.
 const COUNT_IDLE: Duration = Duration::from_secs(10);
 
@@ -46,9 +44,8 @@ pub(super) struct Checks {
     /// What the pools of other hosts serve, and how often what ours serve had changed when those were told.
     pub(super) elsewhere: Serves,
     told: u64,
-    /// The others tell of each job that they end, and until when that goes on.
-    hears_ends: bool,
-    hears_until: Mono,
+    /// Whether others tell of each job that they end.
+    ears: Ears,
     /// Of the machine, once a pool scales itself.
     gauge: Option<Gauge>,
 }
@@ -118,18 +115,13 @@ impl Master {
         self.batches.add(request, Purpose::Core(Tag::None), false, false, self.time.now());
     }
 
-    /// Has the masters of other hosts tell of each job that they end, as long as it matters here and a while longer.
+    /// Has the masters of other hosts tell of each job that they end, while that matters here.
     pub(super) fn hear_ends(&mut self, now: Mono) {
         if self.hold.lease_until().is_none() {
             return;
         }
         let matters = self.requests.awaits_jobs() || self.core.gives_back_again();
-        if matters {
-            self.checks.hears_until = now + HEARS;
-        }
-        let hears = matters || self.checks.hears_ends && now < self.checks.hears_until;
-        if hears != self.checks.hears_ends {
-            self.checks.hears_ends = hears;
+        if let Some(hears) = self.checks.ears.listen(matters, now) {
             let request = Request::Tell(Box::new(Tell::HearsEnds(hears)));
             self.batches.add(request, Purpose::HearEnds, false, false, self.time.now());
         }

@@ -41,6 +41,19 @@ fn each_job_runs_once_on_one_of_them() {
 }
 
 #[test]
+fn what_becomes_of_a_queue_is_seen_at_a_host_that_does_not_serve_it() {
+    let (mut a, mut b) = two();
+    a.start(&["--workers=1", "--queue=a"]);
+    b.start(&["--workers=1", "--queue=b"]);
+    let go = a.home.path().join("go");
+    a.ok(&["push", "--queue", "a", "--", "sh", "-c", "until [ -e \"$0\" ]; do sleep 0.05; done", go.to_str().unwrap()]);
+    let seen = |key: &str| b.json(&["status", "--json"])["queues"][0][key].as_u64();
+    eventually("it is seen to run", || seen("running") == Some(1));
+    std::fs::write(go, "").unwrap();
+    eventually("it is seen to be done", || seen("succeeded_total") == Some(1));
+}
+
+#[test]
 fn what_one_pushes_cancels_pauses_and_waits_for_the_other_does() {
     let (mut a, mut b) = two();
     a.start(&["--workers=1", "--queue=a"]);

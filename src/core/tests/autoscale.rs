@@ -168,13 +168,7 @@ fn pools_share_what_is_allowed_in_all() {
     bench.core.scale_together(Together { max_processes: Some(12), ..Together::default() });
     let totals = |name, ready| QueueTotals { name: queue(name), ready, ..QueueTotals::default() };
     let changed = vec![totals("default", 1000), totals("other", 1000)];
-    bench.event(Event::Committed {
-        forgotten: Vec::new(),
-        changed,
-        freed: Vec::new(),
-        next_due: None,
-        took: Duration::ZERO,
-    });
+    bench.event(committed(changed));
     bench.bring_up();
     bench.pass(3 * SECOND);
     let wanted = [bench.pool().wanted, bench.core.pool(id).unwrap().wanted];

@@ -21,13 +21,7 @@ fn a_pool_is_idle_once_for_each_time_that_there_was_something_to_do() {
     let mut bench = Bench::up(hooked);
     let mut commit = |all: &[QueueTotals]| {
         let changed = all.to_vec();
-        bench.event(Event::Committed {
-            forgotten: Vec::new(),
-            changed,
-            freed: Vec::new(),
-            next_due: None,
-            took: Duration::ZERO,
-        });
+        bench.event(committed(changed));
         idle(&mut bench)
     };
     assert_eq!(commit(&[totals(0, 0, 0)]), 0, "there was nothing to do");
@@ -51,13 +45,7 @@ fn a_pool_is_idle_once_for_each_time_that_there_was_something_to_do() {
 fn work_that_comes_and_goes_within_a_turn_counts_and_what_is_followed_by_more_is_no_end() {
     let mut bench = Bench::up(hooked);
     let commit = |bench: &mut Bench, totals: QueueTotals| {
-        let event = Event::Committed {
-            forgotten: Vec::new(),
-            changed: vec![totals],
-            freed: Vec::new(),
-            next_due: None,
-            took: Duration::ZERO,
-        };
+        let event = committed(vec![totals]);
         bench.core.handle(event, bench.now, &mut bench.out);
     };
     for totals in [totals(0, 0, 1), totals(0, 0, 0)] {

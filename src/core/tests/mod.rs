@@ -108,6 +108,11 @@ fn badly(retry: Retry) -> Answer {
     Answer { verdict: Err(Box::new(error)), detail: Detail::default() }
 }
 
+/// A batch is committed that has changed these queues.
+fn committed(changed: Vec<QueueTotals>) -> Event {
+    Event::Committed { forgotten: Vec::new(), changed, freed: Vec::new(), next_due: None, took: Duration::ZERO }
+}
+
 impl Bench {
     /// A core with a pool, whose workers were asked for.
     fn new(change: impl FnOnce(&mut PoolSettings)) -> Self {
@@ -206,13 +211,7 @@ impl Bench {
 
     /// A batch is committed that has changed this queue.
     fn committed(&mut self, totals: QueueTotals) {
-        self.event(Event::Committed {
-            forgotten: Vec::new(),
-            changed: vec![totals],
-            freed: Vec::new(),
-            next_due: None,
-            took: Duration::ZERO,
-        });
+        self.event(committed(vec![totals]));
     }
 
     fn stop(&mut self, grace: Option<Duration>) {

@@ -130,13 +130,7 @@ impl Host {
     fn apply(&mut self, op: Op) -> Reply {
         self.batch += 1;
         let mut applied = self.store.apply(self.batch, &[op], self.now.wall).unwrap();
-        self.event(Event::Committed {
-            forgotten: Vec::new(),
-            changed: Vec::new(),
-            freed: Vec::new(),
-            next_due: None,
-            took: Duration::ZERO,
-        });
+        self.event(committed(Vec::new()));
         self.ended.append(&mut applied.ended_runs);
         applied.replies.remove(0)
     }

@@ -32,7 +32,7 @@ const GLANCE: &str = "SELECT coalesce((SELECT max(id) FROM news), 0), EXISTS (SE
 pub(super) struct Glance {
     /// The number of the last row.
     pub(super) last: i64,
-    /// There is something to take in.
+    /// Whether the inbox has something to take in.
     pub(super) has_inbox: bool,
     /// A number that another batch of theirs changes.
     pub(super) batches: i64,

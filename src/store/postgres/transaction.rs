@@ -23,7 +23,7 @@ pub(super) struct Found {
     pub(super) backend: i64,
     /// Whether there are members other than this one.
     pub(super) others: bool,
-    /// One of them is to be told of each job that ends.
+    /// Whether some other member is to be told of each job that ends.
     pub(super) hears_ends: bool,
     /// How often queues were forgotten.
     pub(super) forgotten: i64,

@@ -25,7 +25,7 @@ impl Batch<'_> {
     fn apply(&mut self, op: &Op) -> rusqlite::Result<Reply> {
         let is_finish = matches!(op, Op::Change(Change::Finish(_)));
         if !is_finish {
-            // Claims what is free now, or asks what has become of a job.
+            // May claim what is free now. Of jobs that finish one after another children hear together.
             self.settle()?;
         }
         let reply = match op {
